@@ -85,29 +85,8 @@ class RequestContext:
     def values(self) -> dict[str, Value]:
         """The members that are there, as policies see them."""
         members: dict[str, Value | None] = {
-            "now": self.now,
-            "emergency": self.emergency,
-            "via": self.via,
-            "reason": self.reason,
-            "command": self.command,
-            "command_action": self.command_action,
+            **vars(self),
             "artifact": self.artifact.uid if self.artifact else None,
-            "members_allowed": self.members_allowed,
-            "changed_tags": self.changed_tags,
-            "people_groups": self.people_groups,
-            "machine_scopes": self.machine_scopes,
-            "template": self.template,
-            "holds_all": self.holds_all,
-            "to_self": self.to_self,
-            "source_ip": self.source_ip,
-            "targets": self.targets,
-            "share_of_fleet": self.share_of_fleet,
-            "critical_targets": self.critical_targets,
-            "share_of_critical": self.share_of_critical,
-            "planned": self.planned,
-            "approved": self.approved,
-            "approver_groups": self.approver_groups,
-            "requester": self.requester,
         }
         return {name: value for name, value in members.items() if value is not None}
 

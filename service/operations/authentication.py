@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -47,7 +46,9 @@ class Authenticate:
         self._settings = settings
         self._revocations = revocations
         self._machines = machines
-        self._verified: BoundedCache[bytes, Principal] = BoundedCache(
+        # By the text, which the principal holds anyway: a table compares it to the last character,
+        # and its hash is keyed anew in each process (PEP 456).
+        self._verified: BoundedCache[str, Principal] = BoundedCache(
             max_entries=settings.cache_entries, max_bytes=settings.cache_bytes
         )
 
@@ -61,10 +62,12 @@ class Authenticate:
                 cannot be read; nothing was proved.
         """
         text = _bearer(authorization)
-        digest = hashlib.sha256(text.encode()).digest()
-        known = self._verified.get(digest)
+        known = self._verified.get(text)
         if known is not None:
-            tenant = await self._tenant(known.tenant.issuer)
+            tenant = await self._tenants.find(known.tenant.issuer)
+            # Fail closed: whoever was proved before is nobody without the row of now.
+            if tenant is None:
+                raise _unknown_issuer()
             # Fail closed: by another row of its tenant the same claims may prove nobody.
             principal = known if known.tenant is tenant else _principal(text, known.claims, tenant)
         else:
@@ -72,7 +75,7 @@ class Authenticate:
             tenant = await self._tenant(token.issuer)
             principal = _principal(text, await self._verify(token, tenant), tenant)
         if principal is not known:
-            self._keep(digest, principal)
+            self._keep(principal)
         if principal.expires_at <= self._clock().timestamp():
             raise UnauthenticatedError("token expired", TokenFault.EXPIRED)
         is_made_here = principal.client_id not in tenant.client_ids
@@ -101,9 +104,9 @@ class Authenticate:
             raise TenantSuspendedError(tenant.id)
         await self._revocations.check(principal)
 
-    def _keep(self, digest: bytes, principal: Principal) -> None:
+    def _keep(self, principal: Principal) -> None:
         self._verified.put(
-            digest,
+            principal.token,
             principal,
             seconds=min(
                 self._settings.cache_seconds, principal.expires_at - self._clock().timestamp()
@@ -115,7 +118,7 @@ class Authenticate:
     async def _tenant(self, issuer: str) -> Tenant:
         tenant = await self._tenants.find(issuer) if is_issuer(issuer) else None
         if tenant is None:
-            raise UnauthenticatedError("token of an unknown issuer", TokenFault.UNKNOWN_TENANT)
+            raise _unknown_issuer()
         return tenant
 
     async def _verify(self, token: UnverifiedToken, tenant: Tenant) -> VerifiedClaims:
@@ -124,6 +127,10 @@ class Authenticate:
             raise UnauthenticatedError("token signed with an unknown key", TokenFault.NOT_PROVED)
         # The pool's clock is the wall's, whatever moment policies are asked for.
         return proved(token, key, issuer=tenant.issuer, now=time.time())
+
+
+def _unknown_issuer() -> UnauthenticatedError:
+    return UnauthenticatedError("token of an unknown issuer", TokenFault.UNKNOWN_TENANT)
 
 
 def _bearer(authorization: str | None) -> str:

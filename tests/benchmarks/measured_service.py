@@ -212,10 +212,10 @@ class RecordedPlatform:
             f"Authorization: Bearer {self.token(tenant, name)}\r\n{kind if content else ''}\r\n"
         ).encode() + content
 
-    @contextmanager
-    def service(self, module: Iterable[str] = OUR_SERVICE, **settings: str) -> Generator[Served]:
-        """Run a program that serves as the service does, on the other core."""
-        environment = {
+    @property
+    def settings(self) -> dict[str, str]:
+        """What a program that serves as the service does finds in its environment."""
+        return {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_REGION": "eu-central-1",
             "AWS_ACCESS_KEY_ID": "AKIARECORDED00000000",
@@ -231,10 +231,14 @@ class RecordedPlatform:
             # The recorded store names one policy whatever is asked, which no copy agrees with.
             "CEDARFLEET_POLICY_SAMPLE": "0",
         }
+
+    @contextmanager
+    def service(self, module: Iterable[str] = OUR_SERVICE, **settings: str) -> Generator[Served]:
+        """Run a program that serves as the service does, on the other core."""
         child = Child(
             name="service",
             command=[sys.executable, "-m", *module],
-            environment=environment | settings,
+            environment=self.settings | settings,
             log_file=self.folder / "service.log",
         )
         with child:

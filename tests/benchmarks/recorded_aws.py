@@ -49,6 +49,8 @@ _ROLE_XML: Final = """<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2
 def tenants_of(pool: MemoryUserPool, count: int) -> list[Tenant]:
     """As many tenants as one wants, whose pools sign with one key: making keys is not measured."""
     first = pool.tenant
+    # A decision by a policy that the stack does not name would be held against the grants of now.
+    names = {f"SP{number:04}": name for number, name in enumerate(stamped(first).static)}
     return [
         replace(
             first,
@@ -59,6 +61,7 @@ def tenants_of(pool: MemoryUserPool, count: int) -> list[Tenant]:
             thing_group=f"tenant-{number:04}",
             bucket=f"tenant-{number:04}-artifacts",
             groups={"line": ()},
+            policy_names=names,
         )
         for number in range(count)
     ]

@@ -12,6 +12,7 @@ import structlog
 
 from service.adapters.aws.client.failures import asks
 from service.cedar.decision import Evaluation
+from service.cedar.entities import DEVICE_GROUP, TENANT
 from service.cedar.request import ACTION
 from service.cedar.values import EntityUid, datetime_text, duration_text
 from service.domain.identities import TokenUse
@@ -35,6 +36,9 @@ _MAX_ENTITIES: Final = 100  # of one batch, distinct
 # Of a batch's entities. A request has at most 1 MB (docs: Verified Permissions quotas), and tokens,
 # actions and contexts stand in it too.
 _MAX_ENTITY_BYTES: Final = 700_000
+_SHARED: Final = frozenset({DEVICE_GROUP, TENANT})
+_MOST_SPELT: Final = 4096
+_spelt_before: Final[dict[int, tuple[Entity, dict[str, Any]]]] = {}
 _TOKEN: Final = {TokenUse.ID: "identityToken", TokenUse.ACCESS: "accessToken"}
 
 
@@ -192,6 +196,21 @@ def _identifier(uid: EntityUid) -> dict[str, str]:
 
 
 def _item(entity: Entity) -> dict[str, Any]:
+    """An entity; groups and tenants, of which one object is many requests', are spelt once."""
+    if entity.uid.type not in _SHARED:
+        return _spelt(entity)
+    known = _spelt_before.get(id(entity))
+    if known is not None and known[0] is entity:
+        return known[1]
+    if len(_spelt_before) >= _MOST_SPELT:
+        _spelt_before.clear()
+    item = _spelt(entity)
+    # Kept with its entity, so that no other one comes to stand where it stands.
+    _spelt_before[id(entity)] = entity, item
+    return item
+
+
+def _spelt(entity: Entity) -> dict[str, Any]:
     tags = {name: {"string": text} for name, text in entity.tags.items()}
     return {
         "identifier": _identifier(entity.uid),

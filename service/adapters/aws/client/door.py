@@ -149,16 +149,16 @@ class AwsDoor:
         try:
             if left <= 0:
                 raise NoTimeLeftError(is_lost=False)
-            async with asyncio.timeout(min(limit, left)) as waiting:
-                lane = lanes.own(part) if who is None else lanes.tenant(who.id, part)
-                async with lane:
-                    whose = "" if who is None else who.role_arn
-                    end = waiting.when()
-                    # From here on it ends inside its lane, which so learns how it ended.
-                    waiting.reschedule(None)
-                    answer = await self._within(
-                        end, asked, name, parameters, whose=whose, is_short=is_short
-                    )
+            end = asyncio.get_running_loop().time() + min(limit, left)
+            if who is None:
+                way, whose = lanes.own(part, until=end), ""
+            else:
+                way, whose = lanes.tenant(who.id, part, until=end), who.role_arn
+            async with way:
+                # Inside it ends by itself, so that its lane learns how.
+                answer = await self._within(
+                    end, asked, name, parameters, whose=whose, is_short=is_short
+                )
             outcome = "ok"
         except TimeoutError:
             # It waited for its place: nothing was sent.

@@ -68,18 +68,20 @@ class Shares:
         """Calls that wait for their turn."""
         return sum(owner.count for owner in self._owners.values())
 
-    def place(self, owner: str, dependency: str) -> Place:
+    def place(self, owner: str, dependency: str, *, until: float | None = None) -> Place:
         """A place for one call, held within ``async with``.
 
-        Entering it raises ``OverShareError`` if as many calls of the owner wait as may.
+        Entering it raises ``OverShareError`` if as many calls of the owner wait as may, and
+        ``TimeoutError`` if its turn does not come in time.
 
         Args:
             owner: whose call it is: a tenant's id.
             dependency: whom it asks, in our words, e.g. ``the commands table``.
+            until: how long it may wait for its turn, by the loop's clock.
         """
-        return Place(self, owner, dependency)
+        return Place(self, owner, dependency, until)
 
-    async def take(self, name: str, dependency: str) -> None:
+    async def take(self, name: str, dependency: str, until: float | None = None) -> None:
         """Return once the call may go; each must be given back."""
         owner = self._owners.get(name)
         if owner is None:
@@ -94,6 +96,10 @@ class Shares:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         owner.queue(dependency, turn)
         self._line_up(owner)
+        async with asyncio.timeout_at(until):
+            await self._turn(owner, dependency, turn)
+
+    async def _turn(self, owner: _Owner, dependency: str, turn: asyncio.Future[None]) -> None:
         try:
             await turn
         except asyncio.CancelledError:
@@ -101,7 +107,7 @@ class Shares:
                 owner.leave(dependency, turn)
                 self._forget(owner)
             else:  # it was given its turn in the same moment
-                self.give_back(name, dependency, None)
+                self.give_back(owner.name, dependency, None)
             raise
 
     def give_back(self, name: str, dependency: str, seconds: float | None) -> None:
@@ -152,14 +158,16 @@ class Shares:
 class Place:
     """One call's place among those in flight."""
 
-    __slots__ = ("_dependency", "_owner", "_shares", "_since")
+    __slots__ = ("_dependency", "_owner", "_shares", "_since", "_until")
 
-    def __init__(self, shares: Shares, owner: str, dependency: str) -> None:
+    def __init__(
+        self, shares: Shares, owner: str, dependency: str, until: float | None = None
+    ) -> None:
         self._shares, self._owner, self._dependency = shares, owner, dependency
-        self._since = 0.0
+        self._since, self._until = 0.0, until
 
     async def __aenter__(self) -> None:
-        await self._shares.take(self._owner, self._dependency)
+        await self._shares.take(self._owner, self._dependency, self._until)
         self._since = self._shares.now()
 
     async def __aexit__(

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import json
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlsplit
@@ -20,7 +20,6 @@ from botocore.utils import normalize_url_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
 _ALGORITHM: Final = "AWS4-HMAC-SHA256"
 _NOTHING: Final = hashlib.sha256(b"").hexdigest()
@@ -116,8 +115,7 @@ def signed(
     )
     values = [parts.netloc if name is None else sent[name] for _, name in names]
     lines = "".join(
-        f"{known}:{' '.join(value.split())}\n"
-        for (known, _), value in zip(names, values, strict=True)
+        [f"{known}:{_trimmed(value)}\n" for (known, _), value in zip(names, values, strict=True)]
     )
     canonical = f"{method}\n{path}\n{query}\n{lines}\n{listed}\n{digest}"
     where = f"{day}/{scope.region}/{scope.service}/aws4_request"
@@ -170,7 +168,7 @@ def presigned(
     asked = [_pair(one) for one in parts.query.split("&") if one]
     pairs = asked + [(name, quote(text, safe="-_.~")) for name, text in members.items()]
     query = "&".join("=".join(pair) for pair in sorted(pairs))
-    lines = "".join(f"{name}:{' '.join(named[name].split())}\n" for name in names)
+    lines = "".join(f"{name}:{_trimmed(named[name])}\n" for name in names)
     path = parts.path or "/"
     canonical = f"{method}\n{path}\n{query}\n{lines}\n{';'.join(names)}\nUNSIGNED-PAYLOAD"
     text = f"{_ALGORITHM}\n{stamp}\n{where}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
@@ -239,9 +237,20 @@ def _names(names: tuple[str, ...]) -> tuple[list[tuple[str, str | None]], str]:
     return [(name, known[name]) for name in listed], ";".join(listed)
 
 
+def _trimmed(value: str) -> str:
+    """A header's value as it is signed: without spaces around it, and with single ones in it."""
+    # Nearly none has any.
+    return value if " " not in value and value.isprintable() else " ".join(value.split())
+
+
 def _stamp(at: datetime) -> str:
     """A moment in UTC as AWS writes it, ``20261001T120000Z``."""
-    return at.isoformat(timespec="seconds")[:19].replace("-", "").replace(":", "") + "Z"
+    return _stamp_of(int(at.timestamp()))
+
+
+@lru_cache(maxsize=4)
+def _stamp_of(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 def _pair(one: str) -> tuple[str, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Awaitable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -16,13 +15,13 @@ from botocore.validate import ParamValidator
 
 from service.adapters.aws.client.credentials import OwnCredentials
 from service.adapters.aws.client.door import AwsDoor
-from service.adapters.aws.client.lanes import Lanes
+from service.adapters.aws.client.lanes import Lanes, Way
 from service.adapters.aws.client.line import Line, Reply, Request
 from service.adapters.aws.client.operations import AwsOperations
 from service.adapters.aws.client.signing import AwsCredentials
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import Callable
 
     from service.settings import AwsSettings
 
@@ -127,19 +126,19 @@ class AnsweredLine(Line):
 
 
 class NeverCutOff(Lanes):
-    """Admits every call, however many were refused before it."""
+    """Admits every call, however many were refused before it: each finds lanes that are new."""
 
-    @asynccontextmanager
-    async def tenant(self, tenant_id: str, dependency: str) -> AsyncGenerator[None]:
-        """At once."""
-        del tenant_id, dependency
-        yield
+    def __init__(self, settings: AwsSettings) -> None:
+        super().__init__(settings)
+        self._settings = settings
 
-    @asynccontextmanager
-    async def own(self, dependency: str) -> AsyncGenerator[None]:
+    def tenant(self, tenant_id: str, dependency: str, *, until: float | None = None) -> Way:
         """At once."""
-        del dependency
-        yield
+        return Lanes(self._settings).tenant(tenant_id, dependency, until=until)
+
+    def own(self, dependency: str, *, until: float | None = None) -> Way:
+        """At once."""
+        return Lanes(self._settings).own(dependency, until=until)
 
 
 class AnsweredDoor(AwsDoor):
