@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from service.settings import HttpSettings, Settings
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+_YOUNG: Final = 10_000
+"""Objects more than before, at which those made of late are looked through for circles: as many as
+are alive in some dozens of requests, nearly all of which end by themselves."""
 
 
 def serve(
@@ -60,8 +64,19 @@ async def _serve(
     listening = asyncio.ensure_future(server.listening.wait())
     await asyncio.wait((serving, listening), return_when=asyncio.FIRST_COMPLETED)
     listening.cancel()
+    _settle_memory()
     async with telling(metrics, beside, http):
         await serving
+
+
+def _settle_memory() -> None:
+    """Leave what is there since the start out of all searches for circles, and search less often.
+
+    Source: Python's ``gc``, "freeze"; without, it takes a tenth of a request's CPU.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG)
 
 
 def _already_handled(number: int, frame: FrameType | None) -> None:

@@ -210,7 +210,7 @@ class CompiledPolicies:
         if about is None:
             raise ValueError("what is asked of is not among the entities")
         fits = self._schema.conformance
-        given = fits.entities(about, entities.values())
+        given = fits.entities(request.action, about, entities.values())
         schema = fits.schema_for(request)
         answer = cedarpy.is_authorized(request.json(), policies, given, schema)
         evaluation = evaluation_of(answer)
@@ -253,7 +253,7 @@ class CompiledPolicies:
         )
         told = [self._candidate(piece, name) for piece in (*decided, *permits[:MOST_CANDIDATES])]
         about = entities.pop(request.resource)
-        given = self._schema.conformance.entities(about, entities.values())
+        given = self._schema.conformance.entities(request.action, about, entities.values())
         found = explained(told, request, given, name=name)
         return (*found[: len(decided)], *nearest(found[len(decided) :]))
 

@@ -30,7 +30,7 @@ _PARSED: Final = (
 # What a schema makes of them is what they are written as; of a text it could make something else.
 _PLAIN: Final = frozenset({"String", "Boolean", "Long"})
 # Of a request's context, which ``json_value`` writes with their types.
-_WITH_TYPES: Final = frozenset({"now", "source_ip", "artifact"})
+_WITH_TYPES: Final = frozenset({"now", "source_ip", "artifact", "requester"})
 _CONTEXTS: Final = (
     None,
     {"type": "RequestContext"},
@@ -50,6 +50,7 @@ class Conformance:
         self._schema = schema
         # No entities, but the action groups of the schema.
         self._actions = cedarpy.Entities.from_json_str("[]", schema)
+        self._of_actions = _each_with_its_groups(self._actions)
         # Fail closed: which ids an enumerated type has, no form tells.
         self._has_forms = not any("enum" in one for one in declared["entityTypes"].values())
         self._known: set[Form] = set()
@@ -65,10 +66,11 @@ class Conformance:
         if self._has_request_forms and len(self._known) < _FORMS:
             self._known.add(_form_of_request(request))
 
-    def entities(self, about: Entity, others: Iterable[Entity]) -> cedarpy.Entities:
-        """What an evaluation is to know, the action groups too.
+    def entities(self, action: str, about: Entity, others: Iterable[Entity]) -> cedarpy.Entities:
+        """What an evaluation is to know, the action with its groups too.
 
         Args:
+            action: that is asked for.
             about: what is asked of: read anew each time.
             others: who asks, and what stands above both: the same for many requests, so what was
                 parsed of the same text is used again.
@@ -79,12 +81,16 @@ class Conformance:
         given = tuple(others)
         for entity in (about, *given):
             self._check(entity)
-        base = _parsed(self, _text(given))
+        base = _parsed(self, action, _text(given))
         return base.with_added_json_str(_text([about]))
 
-    def parse(self, text: str) -> cedarpy.Entities:
-        """Entities whose form is known, and the action groups."""
-        return self._actions.with_added_json_str(text)
+    def parse(self, action: str, text: str) -> cedarpy.Entities:
+        """Entities whose form is known, and an action with its groups; of no other, none.
+
+        The engine takes as long for each addition as there are entities, and of a schema's actions
+        it needs one.
+        """
+        return self._of_actions.get(action, self._actions).with_added_json_str(text)
 
     def _check(self, entity: Entity) -> None:
         """Refuse what does not fit.
@@ -97,15 +103,31 @@ class Conformance:
             return
         text = _text([entity])
         fitting = self._actions.with_added_json_str(text, self._schema)
-        if _spelt(fitting) != _spelt(self.parse(text)):
+        if _spelt(fitting) != _spelt(self._actions.with_added_json_str(text)):
             raise ValueError(f"the schema makes something else of `{entity.uid.type}`")
         if self._has_forms and len(self._known) < _FORMS:
             self._known.add(form)
 
 
 @lru_cache(maxsize=_PARSED)
-def _parsed(schema: Conformance, text: str) -> cedarpy.Entities:
-    return schema.parse(text)
+def _parsed(schema: Conformance, action: str, text: str) -> cedarpy.Entities:
+    return schema.parse(action, text)
+
+
+def _each_with_its_groups(actions: cedarpy.Entities) -> dict[str, cedarpy.Entities]:
+    """Each action of a schema alone with all groups that it is in."""
+    written: dict[str, dict[str, Any]] = {one["uid"]["id"]: one for one in json.loads(str(actions))}
+
+    def above(action: str) -> set[str]:
+        direct = {parent["id"] for parent in written[action]["parents"]}
+        return direct.union(*map(above, direct))
+
+    return {
+        action: cedarpy.Entities.from_json_str(
+            json.dumps([written[one] for one in {action, *above(action)}])
+        )
+        for action in written
+    }
 
 
 def _text(entities: Iterable[Entity]) -> str:

@@ -130,7 +130,7 @@ class Answers:
                 issuer = asked["Key"]["issuer"]["S"]
                 key, make = ("tenant", issuer), lambda: self._row(issuer)
             case "GetItem":
-                item = stored(asked["Key"], next(iter(self._tenants.values())))
+                item = self._stored(asked["Key"])
                 key, make = None, lambda: json.dumps({"Item": item}).encode()
             case "ListPolicies" | "ListPolicyTemplates" | "GetSchema":
                 store = asked["policyStoreId"]
@@ -155,6 +155,12 @@ class Answers:
             case _:
                 pass
         return self._once(key, make)
+
+    def _stored(self, asked: dict[str, Any]) -> dict[str, Any]:
+        if asked["partition"]["S"].endswith("--people"):
+            # The key that what is said of a person is sealed with in the audit trail.
+            return asked | {"secret": {"S": "A" * 44}}
+        return stored(asked, next(iter(self._tenants.values())))
 
     def _policies(self, operation: str, store: str) -> bytes:
         held = _held(self._stores[store])

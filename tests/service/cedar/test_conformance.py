@@ -13,10 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.adapters.memory.user_pool import MemoryUserPool
 from service.cedar.conformance import Conformance
 from service.cedar.entities import Entity
-from service.cedar.request import AuthorizationRequest
+from service.cedar.request import ACTION, AuthorizationRequest, RequestContext
 from service.cedar.values import EntityUid
+from tests.service.stamped_policies import stamped
 
 if TYPE_CHECKING:
     from service.cedar.values import Value
@@ -123,14 +125,14 @@ def test_what_is_read_is_what_the_schema_reads(about: Entity, other: Entity) -> 
         expected = spelt(cedarpy.Entities.from_json_str(text, parsed))
     except ValueError:
         with pytest.raises(ValueError):
-            looked_at.entities(about, others)
+            looked_at.entities("Read", about, others)
         return
     if expected != spelt(cedarpy.Entities.from_json_str(text).with_added_json_str("[]", parsed)):
         # A text of which the schema makes a moment: nobody guesses, the store is asked.
         with pytest.raises(ValueError, match="something else"):
-            looked_at.entities(about, others)
+            looked_at.entities("Read", about, others)
         return
-    assert spelt(looked_at.entities(about, others)) == expected
+    assert spelt(looked_at.entities("Read", about, others)) == expected
 
 
 def test_a_form_that_is_known_lets_no_other_in() -> None:
@@ -138,15 +140,15 @@ def test_a_form_that_is_known_lets_no_other_in() -> None:
     looked_at, _ = both(schema())
     device = EntityUid("Fleet::Device", "press-07")
     for text in ("a", "b"):
-        looked_at.entities(Entity(uid=device, attributes={"text": text}), [OTHER])
+        looked_at.entities("Read", Entity(uid=device, attributes={"text": text}), [OTHER])
     wrong: list[dict[str, Value]] = [{"text": 1}, {"text": True}, {"unknown": "a"}]
     for attributes in wrong:
         with pytest.raises(ValueError):
-            looked_at.entities(Entity(uid=device, attributes=attributes), [OTHER])
+            looked_at.entities("Read", Entity(uid=device, attributes=attributes), [OTHER])
     with pytest.raises(ValueError):
-        looked_at.entities(Entity(uid=device, attributes={}, tags={"b": "7"}), [OTHER])
+        looked_at.entities("Read", Entity(uid=device, attributes={}, tags={"b": "7"}), [OTHER])
     with pytest.raises(ValueError):
-        looked_at.entities(Entity(uid=device, attributes={}, parents=(device,)), [OTHER])
+        looked_at.entities("Read", Entity(uid=device, attributes={}, parents=(device,)), [OTHER])
 
 
 def test_an_enumerated_type_is_held_against_the_schema() -> None:
@@ -163,9 +165,9 @@ def test_an_enumerated_type_is_held_against_the_schema() -> None:
     def with_level(level: str) -> Entity:
         return Entity(uid=device, attributes={"level": EntityUid("Fleet::Level", level)})
 
-    looked_at.entities(with_level("low"), [OTHER])
+    looked_at.entities("Read", with_level("low"), [OTHER])
     with pytest.raises(ValueError):
-        looked_at.entities(with_level("middle"), [OTHER])
+        looked_at.entities("Read", with_level("middle"), [OTHER])
 
 
 def asked(**context: Value) -> AuthorizationRequest:
@@ -190,3 +192,37 @@ def test_a_request_is_read_without_the_schema_once_known(kind: dict[str, Any]) -
         assert looked_at.schema_for(other) is parsed
     for change in ({"action": "View"}, {"resource": OTHER.uid}, {"principal": OTHER.uid}):
         assert looked_at.schema_for(replace(asked(reason="a fire"), **change)) is parsed
+
+
+def test_an_action_stands_alone_with_its_groups() -> None:
+    """What an evaluation knows of the schema's actions is the one that is asked for."""
+    looked_at, _ = SHARED
+
+    def actions(of: str) -> set[str]:
+        found = spelt(looked_at.entities(of, OTHER, []))
+        return {json.loads(uid)["id"] for uid in found if json.loads(uid)["type"] == ACTION}
+
+    assert actions("View") == {"View"}
+    assert actions("Read") == {"Read", "View"}
+    # Fail closed: of one that is not the schema's nobody knows what it is in.
+    assert actions("Write") == {"Read", "View"}
+
+
+def test_the_policies_schema_is_left_out_once_known() -> None:
+    """Of whatever the service tells of a request: what is new there must not cost every read."""
+    text = stamped(MemoryUserPool("acme").tenant).schema
+    looked_at, parsed = both(json.loads(text)["Fleet"])
+    context = RequestContext(
+        now=datetime(2026, 10, 1, tzinfo=UTC),
+        reason="a fire",
+        source_ip=ip_address("10.0.0.1"),
+        targets=7,
+        planned=True,
+        changed_tags=("a",),
+        requester=EntityUid("Fleet::User", "pool|somebody"),
+        artifact=Entity(uid=EntityUid("Fleet::Artifact", "a"), attributes={}),
+    )
+    request = asked(**context.values())
+    assert looked_at.schema_for(request) is parsed
+    looked_at.fitted(request)
+    assert looked_at.schema_for(request) is None
