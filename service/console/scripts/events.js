@@ -8,6 +8,7 @@ import { SessionEnded, onEnded } from "./session.js";
 
 const AGAIN_MS = 1000;
 const REFUSED_MS = 30_000; // enough streams, or nobody answers: pages ask by themselves meanwhile
+const NOUNS = "command,delivery,device,rollout"; // of which each is told to whom may view what it is of
 const A_PAGE = 100;
 const MOST_PAGES = 64;
 const NONE = new Set([400, 403, 404]); // no events here, or none for this person
@@ -25,7 +26,7 @@ export function isFollowing() {
 }
 
 /**
- * Be told each event of devices, commands and deliveries as it comes.
+ * Be told each event of devices, commands, deliveries and rollouts as it comes.
  *
  * @param {(event: Object|null) => void} listener Given each event; `null`: some may have been missed.
  * @returns {() => void} Be told no more.
@@ -56,7 +57,7 @@ async function run(signal) {
   while (!signal.aborted) {
     let wait = AGAIN_MS;
     try {
-      const stream = await follow("/events", {}, { signal, last });
+      const stream = await follow("/events", { nouns: NOUNS }, { signal, last });
       // What happened before the first stream of this tab, pages may have asked too early for.
       if (!isOpen && last === null) tell(null);
       isOpen = true;

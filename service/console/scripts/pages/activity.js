@@ -46,7 +46,7 @@ function put(seen, key, row) {
 
 function rowOf({ type, timestamp, device, data }) {
   const link = data.command ? to("commands", data.command) : data.download ? to("downloads", data.download) : null;
-  return { at: timestamp, what: [type.replaceAll(/[._-]/g, " ")], device: device ?? data.device, group: data.group, state: data.state, by: data.by, link };
+  return { at: timestamp, what: [type.replaceAll(/[._-]/g, " ")], device: device ?? (data.target_kind === "device" ? data.target : data.device), group: data.target_kind === "group" ? data.target : data.group, state: data.state, by: data.by, link };
 }
 
 function draw(page, seen) {

@@ -11,7 +11,7 @@ import { forWhom } from "./downloads.js";
 import { rollout } from "./rollout.js";
 
 const LIVE_MS = 1500;
-// Of waves that the worker begins, and of how far a device is with a file, no event tells.
+// Of how far a device is with a file no event tells.
 const LIVE = { quiet: 2500, gap: 400 };
 const OVER = new Set(["succeeded", "partly_failed", "failed", "rejected", "timed_out", "removed", "canceled"]);
 

@@ -27,7 +27,7 @@ export async function downloads(page) {
         state(one.state), counted(one.counts), when(one.created_at), by(one.created_by),
       ]), cursor ? "None among these. There are more to look at: the next page." : "No download matches, or you may view none that does."),
       pages(query, cursor));
-  }, { ...LIVE, heeds: ({ type }) => type.startsWith("delivery.") });
+  }, { ...LIVE, heeds: ({ type }) => /^(delivery|rollout)\./.test(type) });
 }
 
 /** A device, a group, or devices that were chosen: by a filter in a group, or by name. */
