@@ -48,6 +48,42 @@ def line(
     assert deployed.call("DELETE", f"/v1/groups/{group}").status_code == 200
 
 
+@pytest.mark.parametrize("how", ["group", "filter"])
+def test_a_campaign_is_begun_watched_and_taken_back(
+    visit: Callable[..., Visitor], line: tuple[str, str, str], how: str
+) -> None:
+    """Whoever is there does it and says so, live; who is away is told of, and it is ended."""
+    group, first, second = line
+    manager = visit()
+    manager.open(f"groups/{group}")
+    page = manager.sign_in("managers")
+    page.get_by_role("link", name="Send a command").click()
+    page.get_by_label("For", exact=True).select_option(how)
+    if how == "filter":
+        page.get_by_label("Tags").fill(f"building:{BUILDING}")
+    else:
+        assert page.get_by_label("Group", exact=True).first.input_value() == group
+    page.get_by_label("Command", exact=True).first.select_option("reboot")
+    page.get_by_label("Seconds until it starts no more").fill("600")
+    page.get_by_role("button", name="Begin").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("reboot")
+    expect(page.get_by_role("definition").filter(has_text="you")).to_be_visible()
+    devices = page.get_by_role("table", name="What became of each device")
+    expect(devices.get_by_role("row", name=first)).to_contain_text("succeeded", timeout=60_000)
+    expect(devices.get_by_role("row", name=second)).to_contain_text("published")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("status")).to_contain_text("Nothing more is sent")
+    expect(page.get_by_role("button", name="Cancel")).to_have_count(0, timeout=30_000)
+    expect(page.get_by_role("definition").filter(has_text="canceled").first).to_be_visible()
+    page.locator(".bars").get_by_role("link").filter(has_text="succeeded").click()
+    expect(page.get_by_role("heading", name="Devices: succeeded")).to_be_visible()
+    expect(devices.get_by_role("row", name=second)).to_have_count(0)
+    page.go_back()
+    expect(devices.get_by_role("row", name=second)).to_be_visible()
+    page.get_by_role("link", name="Campaigns", exact=True).click()
+    expect(page.get_by_role("row").filter(has_text="reboot").first).to_be_visible()
+
+
 def test_who_may_send_it_to_none_is_refused_in_words(
     visit: Callable[..., Visitor], line: tuple[str, str, str]
 ) -> None:

@@ -6,19 +6,22 @@ is shown came by an event.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from playwright.sync_api import TimeoutError as NotShownError
 from playwright.sync_api import expect
 
+from tests.service.adapters.on_the_embedded_cloud.real_agents import RealAgents
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from playwright.sync_api import Locator, Page, Route
 
+    from tests.service.adapters.on_the_embedded_cloud.conftest import DeployedService
     from tests.service.adapters.on_the_embedded_cloud.console.conftest import Visitor
-    from tests.service.adapters.on_the_embedded_cloud.real_agents import RealAgents
 
 FILE: Final = "recipes/steel.json"
 SOON_MS: Final = 450  # of the page's clock; longer than it gathers events, if it waits for them
@@ -70,16 +73,22 @@ def test_a_device_page_follows_without_asking(
 
 
 def test_a_rollout_page_follows_without_asking(
-    visit: Callable[..., Visitor], press: RealAgents
+    visit: Callable[..., Visitor], tmp_path: Path
 ) -> None:
-    """That a device has the file comes by the event of its delivery's end."""
-    del press
+    """That a device which was away has the file comes by the event of its delivery's end."""
     manager = visit()
-    asked = {"artifact": FILE, "device": "press-01"}
+    asked = {"artifact": FILE, "device": "press-02"}
     made = manager.deployed.call("POST", "/v1/downloads", json=asked).json()
-    page = following(manager, f"downloads/{made['id']}", ".facts dd")
-    row = page.get_by_role("row", name="press-01").filter(has_text="succeeded")
-    assert comes(page, row)
+    manager.deployed.made(made["id"])
+    page = following(manager, f"downloads/{made['id']}", "tbody tr")
+    row = page.get_by_role("row", name="press-02")
+    expect(row).to_contain_text("queued")
+    agents = RealAgents(manager.deployed.setup.cloud, ["press-02"], tmp_path)
+    agents.start()
+    try:
+        assert comes(page, row.filter(has_text="succeeded"))
+    finally:
+        agents.stop()
 
 
 def test_activity_tells_it_as_it_happens(visit: Callable[..., Visitor]) -> None:
@@ -119,3 +128,41 @@ def test_a_page_asks_where_no_events_are_told(
     )
     expect(row).to_contain_text("succeeded")
     assert len(refused) == 1
+
+
+def test_the_overview_shows_the_last_day(
+    visit: Callable[..., Visitor], deployed: DeployedService, tmp_path: Path
+) -> None:
+    """The log tells of a device that came and went: the chart ends with as many as there are."""
+    agents = RealAgents(deployed.setup.cloud, ["press-02"], tmp_path)
+    agents.start()
+    there = listed_once(deployed, is_there=True)
+    manager = visit()
+    manager.open("overview")
+    page = manager.sign_in("managers")
+    shown = page.get_by_role("figure")
+    page.get_by_role("button", name="Show the last day").click()
+    page.get_by_text("As numbers").click()
+    expect(shown.get_by_role("listitem").last).to_contain_text(there)
+    agents.stop()
+    gone = listed_once(deployed, is_there=False)
+    assert gone != there
+    page.reload()
+    page.get_by_role("button", name="Show the last day").click()
+    page.get_by_text("As numbers").click()
+    expect(shown.get_by_role("listitem").last).to_contain_text(gone)
+
+
+def listed_once(deployed: DeployedService, *, is_there: bool) -> str:
+    """How many devices of all are connected, once `press-02` is, or is not any more."""
+
+    def connected(device: dict[str, Any]) -> bool:
+        return bool((device["connectivity"] or {}).get("connected"))
+
+    def is_so(listed: dict[str, Any]) -> bool:
+        return any(
+            one["id"] == "press-02" and connected(one) is is_there for one in listed["devices"]
+        )
+
+    devices = deployed.watch("/v1/devices?limit=100", is_so)["devices"]
+    return f": {sum(map(connected, devices))} of {len(devices)}"
