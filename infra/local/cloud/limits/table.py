@@ -153,6 +153,15 @@ RATES: Final = (
     _registry("CancelJobExecution", 10, MANAGEMENT, assumed=True),
     _registry("ListJobExecutionsForThing", 10, MANAGEMENT, assumed=True),
     Rate(
+        # "20,000 (shared) in the following Regions: [...] Europe (Frankfurt)"; 10,000 elsewhere,
+        # 100,000 in three: of the account, its symmetric keys and all who use them together.
+        id="calls-of-symmetric-keys",
+        service="kms",
+        operations=("Decrypt", "Encrypt"),
+        figure=20_000,
+        page=KMS,
+    ),
+    Rate(
         # "1,000 (shared) for elliptic curve (ECC)" keys.
         id="signatures-of-elliptic-curves",
         service="kms",
