@@ -1,15 +1,16 @@
 """A planned rollout as a state machine: whatever comes when, and whoever dies in the midst of it.
 
 Hypothesis draws what happens: time passes, the worker dies at the next calls, people pause, resume,
-approve and cancel, the requester is disabled, devices end or are deleted. None is reached that the
-plan did not allow, none twice, and none forgotten.
+approve and cancel by service tasks that die at theirs, the requester is disabled, devices end or
+are deleted. None is reached that the plan did not allow, none twice, and none forgotten.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -22,18 +23,22 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from service.domain.downloads import Closing, DeliveryState
-from service.domain.instants import milliseconds
+from service.domain.downloads import DeliveryState
+from service.domain.permissions import Permission
 from service.domain.rollouts import Shape, WaveSize
-from service.operations.downloads import advance
+from service.errors import ConflictError
+from service.operations.authorization import RequestFacts
+from service.operations.operations import Operations
+from service.settings import TokenSettings
 from tests.service.operations.fleet import ULID, DiedError, Fleet, mortal
 from tests.service.operations.rollouts import begin_planned, boss, reached
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from service.adapters.memory.authorizer import CedarAuthorizer
     from service.adapters.memory.user_pool import MemoryUserPool
+    from service.operations.authorization import Access
 
 Pools = tuple["MemoryUserPool", "MemoryUserPool"]
 SHAPE = Shape(waves=(WaveSize(devices=3), WaveSize(percent=40)), pause_minutes=5, abort_percent=100)
@@ -61,6 +66,7 @@ class RolloutMachine(RuleBasedStateMachine):
         self.calls_left: int | None = None
         self.stopped_at: int | None = None
         self.gone: set[str] = set()
+        self.approver = ""
         dying = mortal(self.fleet.ports, self._dies, *PORTS)
         self.dying = dying
 
@@ -70,6 +76,25 @@ class RolloutMachine(RuleBasedStateMachine):
             if self.calls_left <= 0:
                 self.calls_left = None
                 raise DiedError
+
+    def _act(self, act: Callable[[Operations, Access], Coroutine[Any, Any, object]]) -> None:
+        """Have a service task do what another manager asks for, as far as it lives."""
+
+        async def asked() -> None:
+            operations = Operations(self.dying, TokenSettings())
+            token = self.pools[0].id_token("another", ["managers"])
+            principal = await operations.authenticate(f"Bearer {token}")
+            access = operations.access(
+                principal,
+                facts=RequestFacts(request_id="r", source_ip=None),
+                declared=frozenset(Permission),
+            )
+            self.approver = principal.entity_id
+            with contextlib.suppress(DiedError, ConflictError):
+                await act(operations, access)
+            await operations.close()
+
+        self.loop.run_until_complete(asked())
 
     async def _pass(self, minutes: int) -> None:
         fleet = self.fleet
@@ -93,21 +118,24 @@ class RolloutMachine(RuleBasedStateMachine):
     @rule(paused=st.booleans())
     def somebody_pauses_or_resumes(self, paused: bool) -> None:
         """Who may cancel may."""
-        fleet, at = self.fleet, milliseconds(self.fleet.now)
-        pause = fleet.ports.download_records.pause
-        held = pause(fleet.tenant, fleet.stored, at_ms=at if paused else None)
-        self.loop.run_until_complete(held)
-        self._tell()
+
+        def act(operations: Operations, access: Access) -> Coroutine[Any, Any, object]:
+            planned = operations.planned_downloads
+            return (planned.pause if paused else planned.resume)(access, ULID)
+
+        self._act(act)
 
     @rule()
     def somebody_approves(self) -> None:
         """Twice is as once."""
-        fleet = self.fleet
-        given = fleet.ports.download_records.approve(
-            fleet.tenant, fleet.stored, by="another", groups=()
-        )
-        self.loop.run_until_complete(given)
-        self._tell()
+        self._act(lambda operations, access: operations.planned_downloads.approve(access, ULID))
+
+    @rule(calls=st.integers(1, 12))
+    def a_service_task_dies(self, calls: int) -> None:
+        """In an approval, at one of its calls: the person may ask again, or never does."""
+        self.calls_left = calls
+        self.somebody_approves()
+        self.calls_left = None
 
     @precondition(lambda self: self.stopped_at is None)
     @rule()
@@ -133,10 +161,7 @@ class RolloutMachine(RuleBasedStateMachine):
     @rule()
     def somebody_cancels(self) -> None:
         """What has not begun begins no more."""
-        fleet = self.fleet
-        records = fleet.ports.download_records
-        self.loop.run_until_complete(records.close(fleet.tenant, fleet.stored, Closing.CANCELED))
-        self._tell()
+        self._act(lambda operations, access: operations.downloads.cancel(access, ULID))
 
     @invariant()
     def nobody_is_reached_twice_or_unplanned(self) -> None:
@@ -144,7 +169,7 @@ class RolloutMachine(RuleBasedStateMachine):
         seen = reached(self.fleet)
         assert len(seen) == len(set(seen))
         assert set(seen) <= set(self.fleet.members)
-        assert not seen or self.fleet.stored.approved_by == "another"
+        assert not seen or self.fleet.stored.approved_by == self.approver
         assert self.stopped_at is None or len(seen) == self.stopped_at
 
     def teardown(self) -> None:
@@ -158,10 +183,6 @@ class RolloutMachine(RuleBasedStateMachine):
         if self.stopped_at is None and self.fleet.stored.closing is None:
             assert set(self.fleet.members) - set(reached(self.fleet)) <= self.gone
         self.loop.close()
-
-    def _tell(self) -> None:
-        sent = self.fleet.ports.work_queue.send([advance(self.fleet.tenant, ULID)])
-        self.loop.run_until_complete(sent)
 
 
 @pytest.mark.soak
