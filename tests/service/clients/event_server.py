@@ -44,6 +44,7 @@ class EventServer:
 
     answers: Sequence[str | int]
     stays: bool = False
+    kind: str = "text/event-stream"
     asked: list[tuple[str | None, dict[str, str], str]] = field(default_factory=list[Any])
     ends: threading.Event = field(default_factory=threading.Event)
     url: str = ""
@@ -92,7 +93,7 @@ class EventServer:
             request.wfile.write(body.encode())
             return
         request.send_response(200)
-        request.send_header("Content-Type", "text/event-stream")
+        request.send_header("Content-Type", self.kind)
         request.end_headers()
         request.wfile.write(f"retry: 1000\n{answer}".encode())
         request.wfile.flush()

@@ -32,6 +32,9 @@ def test_messages_come_in_pieces_of_any_size() -> None:
         ("2-1", "a\nb\u2028c"),
         ("3", ""),
     ]
+    # Of a blank line nothing is told; an event without an id is told, and nobody goes on behind it.
+    assert list(Messages().take("retry: 1000\n\n\n")) == []
+    assert [(one.cursor, one.data) for one in Messages().take("data: a\n\n")] == [("", "a")]
     chosen = random.Random(new_seed())  # noqa: S311 - a test's
     for _ in range(200):
         cuts = sorted(chosen.sample(range(len(text)), k=chosen.randrange(1, 12)))
@@ -106,6 +109,15 @@ def test_what_ends_for_good_is_raised() -> None:
         list(Fleet(server.url, "token", proxies=False).events())
 
 
+def test_another_answer_is_no_stream() -> None:
+    """The page of a proxy is refused, not read as a stream in which nothing happens."""
+    with (
+        EventServer(["<p>Sign in to the network"], kind="text/html").running() as server,
+        pytest.raises(UnexpectedAnswerError, match="no stream of events"),
+    ):
+        list(Fleet(server.url, "token", proxies=False).events(seconds=0))
+
+
 def test_a_stream_is_read_while_it_is_open() -> None:
     """A bearer that renews its token waits for no end of the answer; sync and async the same."""
 
@@ -136,3 +148,10 @@ def test_pauses_grow_and_are_spread() -> None:
     for number, pause in enumerate(pauses):
         assert min(2.0**number, 30.0) / 2 <= pause <= 30.0, pauses
     assert len({round(pause, 6) for pause in pauses}) == len(pauses)
+    # A connection that told something was a good one, however soon it was lost.
+    follower.request()
+    assert [one.id for one in follower.take(event(1))] == ["evt_1"]
+    assert follower.lost(None) <= 1.0
+    follower.request()
+    list(follower.take("id: 7-2\n\n"))
+    assert 1.0 <= follower.lost(None) <= 2.0

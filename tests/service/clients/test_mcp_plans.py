@@ -44,11 +44,14 @@ def test_a_plan_ends_after_ten_minutes() -> None:
     """What nobody remembers to have been shown is planned again; of fifty the first goes."""
     now = [0.0]
     plans, change = Plans(clock=lambda: now[0]), Change()
+    last = plans.keep("command", change.apply, {})["plan"]
     plan = plans.keep("command", change.apply, {})["plan"]
+    now[0] = SECONDS
+    assert asyncio.run(plans.apply("command", last)) == {"number": 1}
     now[0] = SECONDS + 1
     with pytest.raises(ToolError, match="not any more"):
         asyncio.run(plans.apply("command", plan))
     named = [plans.keep("command", change.apply, {})["plan"] for _ in range(51)]
     with pytest.raises(ToolError):
         asyncio.run(plans.apply("command", named[0]))
-    assert asyncio.run(plans.apply("command", named[1])) == {"number": 1}
+    assert asyncio.run(plans.apply("command", named[1])) == {"number": 2}
