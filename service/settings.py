@@ -14,6 +14,7 @@ from service.delivery_settings import (  # noqa: TC001 - `Settings.read` looks a
     WorkSettings,
 )
 from service.errors import ConfigurationError
+from service.proxies import refuse_proxies
 from service.variables import Variable, members, read
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _PREFIX: Final = "CEDARFLEET_"
 _DAY_SECONDS: Final = 24 * 3600
+_SERVICES: Final = ("cognito-idp", "dynamodb", "sts", "verifiedpermissions")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,6 +234,14 @@ class AwsSettings:
             return self.endpoint_url
         return f"https://{self.iot_data_endpoint}"
 
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Hosts of AWS that stand for all of them; none where the embedded cloud is all of AWS."""
+        if self.endpoint_url:
+            return ()
+        own = (self.iot_data_endpoint,) if self.iot_data_endpoint else ()
+        return (*own, *(f"{name}.{self.region}.amazonaws.com" for name in _SERVICES))
+
 
 @dataclass(frozen=True, kw_only=True)
 class RecordSettings:
@@ -360,7 +370,8 @@ class Settings:
         """Settings of an environment; an empty variable counts as unset.
 
         Raises:
-            ConfigurationError: a variable is missing, unknown, not of its form or out of its range.
+            ConfigurationError: a variable is missing, unknown, not of its form or out of its range,
+                or a proxy is set.
         """
         groups = get_type_hints(cls)
         known = {one.name for group in groups.values() for _, _, one in members(group)}
@@ -370,4 +381,6 @@ class Settings:
                 f"unknown setting {', '.join(sorted(unknown))};"
                 f" known are {', '.join(sorted(known))}"
             )
-        return cls(**{name: read(group, environment) for name, group in groups.items()})
+        found = cls(**{name: read(group, environment) for name, group in groups.items()})
+        refuse_proxies(environment, found.aws.hosts)
+        return found

@@ -33,6 +33,13 @@ NEEDED = {
         ({"CEDARFLEET_WORK_QUEUE_URL": ""}, "CEDARFLEET_WORK_QUEUE_URL is not set: give the"),
         ({"CEDARFLEET_WORK_QUEUE_URL": "work"}, "CEDARFLEET_WORK_QUEUE_URL must be like"),
         ({"CEDARFLEET_JWKS_URL_TEMPLATE": "http://x"}, "must contain `{pool}`"),
+        ({"HTTPS_PROXY": "http://me:secret@proxy:3128"}, "HTTPS_PROXY is set, and calls of AWS go"),
+        ({"https_proxy": "http://proxy:3128"}, "name in NO_PROXY what it asks by itself: a1b2-ats"),
+        ({"ALL_PROXY": "socks5://proxy"}, "ALL_PROXY is set"),
+        (
+            {"HTTPS_PROXY": "http://proxy", "NO_PROXY": "sts.eu-north-1.amazonaws.com,.internal"},
+            "dynamodb.eu-north-1.amazonaws.com, verifiedpermissions",
+        ),
     ],
 )
 def test_wrong_settings_are_told_by_name(changes: dict[str, str], words: str) -> None:
@@ -40,6 +47,21 @@ def test_wrong_settings_are_told_by_name(changes: dict[str, str], words: str) ->
     with pytest.raises(ConfigurationError) as caught:
         Settings.read(NEEDED | changes)
     assert words in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"NO_PROXY": "localhost,.amazonaws.com"},
+        {"no_proxy": "amazonaws.com"},
+        {"NO_PROXY": "*"},
+        {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"},
+    ],
+)
+def test_a_proxy_that_aws_is_left_out_of_is_none(changes: dict[str, str]) -> None:
+    """`NO_PROXY` names all that the service asks, or nothing of it is AWS."""
+    Settings.read(NEEDED | {"HTTPS_PROXY": "http://proxy:3128"} | changes)
 
 
 def test_settings_state_every_default() -> None:
