@@ -282,13 +282,13 @@ def test_a_stream_ends_with_its_token(service: ServiceUnderTest) -> None:
 
     async def scenario() -> None:
         async with served(service) as one:
-            ends_at = int(time.time()) + 3
+            ends_at = int(time.time()) + 4
             stream = await one.follow(one.person("ann", exp=ends_at))
             await one.tell(1)
             assert (await stream.message())["event"] == "device.connected"
             [end] = await stream.rest()
             assert (end["event"], json.loads(end["data"])) == ("end", {"reason": "token-over"})
-            assert 0 <= time.time() - ends_at < 2
+            assert 0 <= time.time() - ends_at < 3  # a second, and what a busy machine takes
 
     run(scenario())
 
@@ -307,7 +307,7 @@ def test_a_stream_ends_once_its_bearer_is_signed_out(service: ServiceUnderTest) 
             began = time.monotonic()
             [end] = await streams[0].rest()
             assert json.loads(end["data"]) == {"reason": "token-over"}
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 6  # five, and what a busy machine takes
             await one.tell(1)
             assert (await streams[1].message())["event"] == "device.connected"
 
@@ -351,7 +351,7 @@ def test_who_does_not_read_is_cut_off_and_told(service: ServiceUnderTest) -> Non
     """
 
     async def scenario() -> None:
-        async with served(service, write_seconds=2.0) as one:
+        async with served(service, write_seconds=3.0) as one:
             for number in range(1, 31):
                 await one.tell(number, MOST_EVENTS)
             token = one.person("ann")

@@ -56,7 +56,7 @@ def test_a_rollout_tells_where_it_stands(pools: Pools, authorizer: CedarAuthoriz
         records = fleet.ports.download_records
         await fleet.work()
         assert types(fleet.ports) == ["started"]
-        assert await records.approve(fleet.tenant, fleet.stored, by="another")
+        assert await records.approve(fleet.tenant, fleet.stored, by="another", groups=())
         await look(fleet)
         await look(fleet)
         assert await records.pause(fleet.tenant, fleet.stored, at_ms=milliseconds(fleet.now))
