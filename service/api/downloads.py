@@ -82,6 +82,7 @@ class RolloutOut(Struct, frozen=True):
     """How a planned download goes."""
 
     waves: list[WaveOut]
+    retries: int
     needs_approval: bool
     approved_by: str | None
     paused_at: datetime | None
@@ -96,6 +97,7 @@ class RolloutOut(Struct, frozen=True):
                 WaveOut(size, utc(record.waves_at.get(number)))
                 for number, size in enumerate(record.waves)
             ],
+            retries=record.rollout.shape.retries,
             needs_approval=record.rollout.needs_approval,
             approved_by=record.approved_by,
             paused_at=utc(record.paused_at),

@@ -24,7 +24,15 @@ from service.cedar.entities import ROOT_GROUP
 from service.domain.downloads import TargetKind
 from service.domain.permissions import Permission
 from service.domain.plans import Plan, PlannedDevice, PlannedPage
-from service.domain.rollouts import MAX_PAUSE_MINUTES, MAX_WAVES, Shape, WaveSize, Window
+from service.domain.rollouts import (
+    MAX_PAUSE_MINUTES,
+    MAX_RETRIES,
+    MAX_RETRY_MINUTES,
+    MAX_WAVES,
+    Shape,
+    WaveSize,
+    Window,
+)
 from service.domain.selections import Selection
 from service.errors import InvalidRequestError
 from service.operations.plans import PlanRequest
@@ -68,6 +76,14 @@ class PlanBody(Struct, forbid_unknown_fields=True, frozen=True):
     abort_percent: Annotated[
         int, Meta(ge=1, le=100, description="of the ended devices that failed: nothing more begins")
     ] = 50
+    retries: Annotated[
+        int,
+        Meta(ge=0, le=MAX_RETRIES, description="of a device that failed or timed out"),
+    ] = 0
+    retry_minutes: Annotated[
+        int,
+        Meta(ge=1, le=MAX_RETRY_MINUTES, description="from such an end on until it is tried again"),
+    ] = 15
     window: (
         Annotated[str, Meta(max_length=11, description="in which jobs are made, `22:00-04:00`")]
         | None
@@ -97,6 +113,8 @@ class PlanBody(Struct, forbid_unknown_fields=True, frozen=True):
                 pause_minutes=self.pause_minutes,
                 ended_percent=self.ended_percent,
                 abort_percent=self.abort_percent,
+                retries=self.retries,
+                retry_minutes=self.retry_minutes,
                 window=Window.of(self.window, self.utc_offset) if self.window else None,
             ),
             emergency_reason=emergency_reason(self.emergency),

@@ -89,6 +89,8 @@ OUTCOMES: Final = frozenset(
     }
 )
 """States of one device that do not change any more."""
+TRIED_AGAIN: Final = frozenset({DeliveryState.FAILED, DeliveryState.TIMED_OUT})
+"""After which a plan may have a device tried again; what it rejects, it rejects again."""
 _FAILURES: Final = (DeliveryState.FAILED, DeliveryState.TIMED_OUT, DeliveryState.REJECTED)
 
 
@@ -234,10 +236,11 @@ class DownloadPage:
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryJob:
-    """One of a download's jobs.
+    """One of a download's jobs, or a round of it: some of its devices, which are tried again.
 
     Attributes:
         number: from 0.
+        round: 0: the job itself; from 1 on: of those that are tried again.
         members: ids of its devices, at most ``JOB_MEMBERS``; the job is for these alone.
         made_at: milliseconds since the epoch; ``None``: not made yet.
         decided_at: when the policies were last asked, of a download that was planned; from then on
@@ -252,10 +255,16 @@ class DeliveryJob:
     canceled_at: int | None = None
     decided_at: int | None = None
     audited: frozenset[str] = frozenset()
+    round: int = 0
+
+    @property
+    def mark(self) -> str:
+        """Its name in the download: ``07``, or ``07r01``."""
+        return f"{self.number:02}" + (f"r{self.round:02}" if self.round else "")
 
     def id_in(self, record: DownloadRecord) -> str:
-        """Its id in IoT Jobs, at most 57 of the 64 characters that AWS allows."""
-        return f"{record.name}-{self.number:02}"
+        """Its id in IoT Jobs, at most 60 of the 64 characters that AWS allows."""
+        return f"{record.name}-{self.mark}"
 
 
 def jobs_of(members: Sequence[str], waves: Sequence[int] | None = None) -> Iterator[DeliveryJob]:
@@ -286,25 +295,6 @@ class Outcome:
     def mark(self, device: str) -> str:
         """The words of a device and its end; another end of the same device has others."""
         return f"{device} {self.state}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Survey:
-    """All jobs of a download at a glance.
-
-    Attributes:
-        made: numbers of the jobs that were made.
-        counts: ended devices by state.
-        ended: ended devices by their job's number.
-        canceled: numbers of the jobs of which what had not begun was canceled.
-        unaudited: numbers of the jobs with an end that the audit trail does not tell of yet.
-    """
-
-    made: frozenset[int]
-    counts: Mapping[DeliveryState, int]
-    ended: Mapping[int, int]
-    canceled: frozenset[int] = frozenset()
-    unaudited: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -341,33 +331,6 @@ class DownloadProgress:
     cursor: str | None = None
 
 
-def deliveries(
-    record: DownloadRecord, job: DeliveryJob, outcomes: Mapping[str, Outcome]
-) -> Iterator[Delivery]:
-    """Each device of a job; one whose end was not told is ``queued``, also while it downloads.
-
-    IoT Jobs tells of no beginning (source: AWS IoT developer guide, "Jobs events"). But once what
-    had not begun is canceled, whoever has not ended is at it.
-    """
-    waiting = DeliveryState.CREATED if job.made_at is None else DeliveryState.QUEUED
-    if job.canceled_at is not None:
-        waiting = DeliveryState.IN_PROGRESS
-    elif record.closing is Closing.CANCELED:
-        waiting = DeliveryState.CANCELING
-    for device in job.members:
-        outcome = outcomes.get(device)
-        if outcome is None:
-            yield Delivery(device=device, state=waiting, queued_at=job.made_at)
-        else:
-            yield Delivery(
-                device=device,
-                state=outcome.state,
-                detail={} if outcome.reason is None else {"reason": outcome.reason},
-                queued_at=job.made_at,
-                updated_at=outcome.at,
-            )
-
-
 def counted(record: DownloadRecord, known: Mapping[DeliveryState, int]) -> dict[DeliveryState, int]:
     """Devices by state: those that are known, and the others as ``queued`` or ``created``."""
     counts = Counter({state: count for state, count in known.items() if count})
@@ -398,7 +361,9 @@ def whole_state(record: DownloadRecord, counts: Mapping[DeliveryState, int]) -> 
     if record.closing in {Closing.STOPPED, Closing.EXPIRED}:
         return DeliveryState.CANCELED
     ended = {state: count for state, count in counts.items() if state in OUTCOMES}
-    if sum(ended.values()) < record.devices:
+    # Who failed may be tried again, until the worker has closed it.
+    retries = record.rollout.shape.retries if record.rollout and record.closing is None else 0
+    if sum(ended.values()) < record.devices or (retries and TRIED_AGAIN & ended.keys()):
         return _open_state(record, begun=bool(ended))
     # If it reached nobody, all had ended before, and their states say how.
     was_canceled = record.closing is Closing.CANCELED and DeliveryState.CANCELED in ended

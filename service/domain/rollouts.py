@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 MAX_WAVES: Final = 20
 MAX_PAUSE_MINUTES: Final = 7 * 24 * 60
+MAX_RETRIES: Final = 5
+MAX_RETRY_MINUTES: Final = 24 * 60
 _DAY: Final = timedelta(days=1)
-_ENOUGH_ENDED: Final = 10
+ENOUGH_ENDED: Final = 10
 _OFFSET: Final = re.compile(r"(?P<sign>[+-])(?P<hours>0\d|1[0-4]):(?P<minutes>[0-5]\d)")
 
 
@@ -106,6 +108,8 @@ class Shape:
         ended_percent: of the devices of all waves so far that must have ended before the next.
         abort_percent: of the ended devices: once so many failed, nothing more begins.
         window: in which jobs are made; ``None``: at any time.
+        retries: how often a device that failed, or timed out, is tried again.
+        retry_minutes: from its end on until it is tried again, at the soonest.
     """
 
     waves: tuple[WaveSize, ...] = ()
@@ -113,6 +117,8 @@ class Shape:
     ended_percent: int = 0
     abort_percent: int = 50
     window: Window | None = None
+    retries: int = 0
+    retry_minutes: int = 15
 
     def sizes(self, devices: int) -> tuple[int, ...]:
         """Devices of each wave; none is empty, and a share is rounded up."""
@@ -128,16 +134,20 @@ class Shape:
         """Whether so many of the ended devices failed that the others shall not begin.
 
         Args:
-            ended: devices.
-            failed: those of them.
+            ended: devices, those that are being tried again too.
+            failed: those of them; who is tried again has failed until they succeed.
             begun: devices of the waves that began; of fewer than ten, all have to end first.
         """
-        enough = ended >= min(_ENOUGH_ENDED, begun)
+        enough = ended >= min(ENOUGH_ENDED, begun)
         return enough and failed > 0 and 100 * failed >= self.abort_percent * ended
 
     def encode(self) -> str:
         """As it is stored."""
-        return json.dumps(asdict(self))
+        known = asdict(self)
+        # A worker of the release before takes no member that it does not know.
+        if not self.retries:
+            del known["retries"], known["retry_minutes"]
+        return json.dumps(known)
 
     @classmethod
     def decode(cls, text: str) -> Self:

@@ -19,6 +19,7 @@ class WorkKind(StrEnum):
 
     ADVANCE_DOWNLOAD = "advance-download"
     MAKE_JOB = "make-job"
+    RETRY_JOB = "retry-job"
     CANCEL_JOB = "cancel-job"
     SETTLE_JOB = "settle-job"
     REDELIVER_COMMANDS = "redeliver-commands"

@@ -13,6 +13,7 @@ entry of the same words.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -59,27 +60,41 @@ class AuditDeliveries:
         record = await self.records.read(tenant, work.about["download"])
         if record is None:
             return
-        found = await self.deliveries.job(tenant, record, int(work.about["job"]))
-        if found is None:
-            return
-        job, outcomes = found
-        fresh = {
-            device: outcome
-            for device, outcome in sorted(outcomes.items())
-            if outcome.mark(device) not in job.audited
-        }
-        if not fresh:
-            return
-        at = milliseconds(self.clock())
-        await self.entries.keep(tenant, Entry.of(_document(tenant, record, fresh, at)))
-        await self.trail.tell(tenant)
-        await self.deliveries.audited(tenant, record, job, fresh)
+        attempts = await self.deliveries.attempts(tenant, record, int(work.about["job"]))
+        tried: Counter[str] = Counter()
+        for job, outcomes in attempts:
+            tried.update(job.members)
+            fresh = {
+                device: outcome
+                for device, outcome in sorted(outcomes.items())
+                if outcome.mark(device) not in job.audited
+            }
+            if not fresh:
+                continue
+            at = milliseconds(self.clock())
+            document = _document(tenant, record, fresh, at, tried=tried)
+            await self.entries.keep(tenant, Entry.of(document))
+            await self.trail.tell(tenant)
+            await self.deliveries.audited(tenant, record, job, fresh)
 
 
 def _document(
-    tenant: Tenant, record: DownloadRecord, outcomes: Mapping[str, Outcome], at: int
+    tenant: Tenant,
+    record: DownloadRecord,
+    outcomes: Mapping[str, Outcome],
+    at: int,
+    *,
+    tried: Mapping[str, int],
 ) -> dict[str, Any]:
-    """The entry of these ends: ``outcome.devices`` has one member for each device."""
+    """The entry of these ends: ``outcome.devices`` has one member for each device.
+
+    Args:
+        tenant: whose they are.
+        record: of the download.
+        outcomes: of these devices.
+        at: now, in milliseconds since the epoch.
+        tried: which attempt of each device it was.
+    """
     kind = DEVICE if record.target_kind is TargetKind.DEVICE else DEVICE_GROUP
     about = {
         "download": record.download_id,
@@ -103,6 +118,7 @@ def _document(
                     "state": str(one.state),
                     "at": one.at,
                     "told_by": "device" if one.state in _BY_DEVICE else "service",
+                    **({"attempt": tried[device]} if tried[device] > 1 else {}),
                 }
                 for device, one in outcomes.items()
             }

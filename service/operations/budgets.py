@@ -17,16 +17,16 @@ import structlog
 
 from service import deadline
 from service.bounded_cache import BoundedCache
-from service.domain.budgets import Grant, Standing
+from service.domain.budgets import Bucket, Grant, Standing
 from service.domain.rates import Rate, held, is_believable, microseconds, next_token, seconds
 from service.errors import UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from service.domain.budgets import Bucket
     from service.domain.instants import Clock
     from service.ports.budgets import SharedBuckets
+    from service.settings import JobSettings
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -276,3 +276,9 @@ def _pause(rate: Rate) -> int:
 def _within(since: int, now: int, span: int) -> bool:
     """Whether so little time has passed; of a clock that was set back nobody knows how much has."""
     return 0 <= now - since < span
+
+
+async def turn_of_jobs(pace: Pace, settings: JobSettings) -> None:
+    """Return when one more call of IoT Jobs may be made, of all tasks together."""
+    rate = Rate(per_second=settings.jobs_per_second, burst=settings.jobs_per_second)
+    await pace.wait(Bucket(name="iot-jobs", rate=rate))

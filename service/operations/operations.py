@@ -60,6 +60,7 @@ from service.operations.registration import Registration
 from service.operations.replays import Replays
 from service.operations.retired_devices import RetiredDevices
 from service.operations.retirement import Retirement
+from service.operations.retries import Retries
 from service.operations.revocations import Revocations
 from service.operations.rollout import Rollout
 from service.operations.selections import Selections
@@ -479,6 +480,7 @@ class Operations:
             handlers={
                 WorkKind.ADVANCE_DOWNLOAD: rollout.advance,
                 WorkKind.MAKE_JOB: rollout.make_job,
+                WorkKind.RETRY_JOB: Retries(rollout=rollout).handle,
                 WorkKind.CANCEL_JOB: rollout.cancel_job,
                 WorkKind.SETTLE_JOB: rollout.settle_job,
                 WorkKind.REDELIVER_COMMANDS: redelivery.handle,

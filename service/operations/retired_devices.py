@@ -14,7 +14,8 @@ import structlog
 from service.domain.downloads import DeliveryState, Outcome
 from service.domain.instants import milliseconds
 from service.domain.work import Work, WorkKind
-from service.operations.rollout import RETIRED, turn_of_jobs
+from service.operations.budgets import turn_of_jobs
+from service.operations.wave_decisions import RETIRED
 
 if TYPE_CHECKING:
     from service.domain.instants import Clock
@@ -77,12 +78,15 @@ class RetiredDevices:
             await self.jobs.withdraw(tenant, device_id, job, why=RETIRED)
         log.info("device.settled", thing=device.thing, jobs=len(waiting))
 
-    async def _tell(self, tenant: Tenant, device_id: str, job: tuple[str, int]) -> None:
+    async def _tell(self, tenant: Tenant, device_id: str, job: tuple[str, str]) -> None:
         """Write down that it ends; the event of IoT Jobs may never come, and counts if it does."""
-        download_id, number = job
+        download_id, mark = job
         record = await self.records.read(tenant, download_id)
-        found = await self.deliveries.job(tenant, record, number) if record else None
-        if record is None or found is None:
+        if record is None:
+            return
+        attempts = await self.deliveries.attempts(tenant, record, int(mark[:2]))
+        found = next((one for one, _ in attempts if one.mark == mark), None)
+        if found is None:
             return
         end = Outcome(state=DeliveryState.CANCELED, at=milliseconds(self.clock()), reason=RETIRED)
-        await self.deliveries.tell(tenant, record, found[0], {device_id: end})
+        await self.deliveries.tell(tenant, record, found, {device_id: end})

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from service.at_once import each
-from service.domain.budgets import Bucket
 from service.domain.downloads import (
     Closing,
     DeliveryState,
@@ -23,20 +22,20 @@ from service.domain.downloads import (
     is_failing,
 )
 from service.domain.instants import milliseconds
-from service.domain.rates import Rate
 from service.domain.work import Work, WorkKind
 from service.errors import ConflictError
+from service.operations.budgets import turn_of_jobs
 from service.operations.downloads import advance
 from service.operations.rollout_events import events_of_download
-from service.operations.wave_decisions import RolloutStoppedError
-from service.operations.waves import is_open, jobs_due, next_wave_at, until_job
+from service.operations.wave_decisions import RolloutStoppedError, end_of_gone
+from service.operations.waves import again_now, is_open, jobs_due, next_wave_at, until_job
 from service.ports.metrics import JOBS, UNMEASURED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from service.domain.devices import Device
-    from service.domain.downloads import DeliveryJob, DownloadRecord, Survey
+    from service.domain.attempts import Survey
+    from service.domain.downloads import DeliveryJob, DownloadRecord
     from service.domain.instants import Clock
     from service.domain.rollouts import PlannedRollout
     from service.domain.tenants import Tenant
@@ -49,7 +48,6 @@ if TYPE_CHECKING:
     from service.ports.work import Timers, WorkQueue
     from service.settings import JobSettings
 
-RETIRED: Final = "the device was retired"
 _CURRENT: Final = timedelta(minutes=10)
 """So long nobody asks again whether a device was retired: what waits for it then is withdrawn once
 more (``retired_devices``)."""
@@ -58,12 +56,6 @@ _LONGEST: Final = timedelta(hours=6)
 _LOOKS: Final = 8  # the pause is this part of the age: half an hour of four
 _SETTLED: Final = timedelta(days=1)  # between two questions to IoT Jobs for what events left open
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
-
-
-async def turn_of_jobs(pace: Pace, settings: JobSettings) -> None:
-    """Return when one more call of IoT Jobs may be made, of all tasks together."""
-    rate = Rate(per_second=settings.jobs_per_second, burst=settings.jobs_per_second)
-    await pace.wait(Bucket(name="iot-jobs", rate=rate))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,8 +139,13 @@ class Rollout:
             await self.cancel_job(tenant, work)
             return
         # A later look sends for it again.
-        if not self._may_make(record, job):
-            return
+        if self.may_make(record, job):
+            await self.make(tenant, work, record, job)
+
+    async def make(
+        self, tenant: Tenant, work: Work, record: DownloadRecord, job: DeliveryJob
+    ) -> None:
+        """Make a job, or a round of one, for those of its devices that get it now."""
         try:
             wanted = await self._wanted(tenant, record, job)
         except RolloutStoppedError as stopped:
@@ -171,7 +168,7 @@ class Rollout:
         # Closed meanwhile, maybe by somebody who found no such job to cancel.
         await self.cancel_job(tenant, work)
 
-    def _may_make(self, record: DownloadRecord, job: DeliveryJob) -> bool:
+    def may_make(self, record: DownloadRecord, job: DeliveryJob) -> bool:
         """Whether its wave has begun, and nothing holds it."""
         if record.rollout is None:
             return True
@@ -240,6 +237,10 @@ class Rollout:
         if found is None or found[0].closing in {None, Closing.ENDED}:
             return
         record, job = found
+        for one, _ in await self.deliveries.attempts(tenant, record, job.number):
+            await self._cancel(tenant, record, one)
+
+    async def _cancel(self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob) -> None:
         await self._turn()
         if await self.jobs.cancel(tenant, record, job):
             self.metrics.count(JOBS, "canceled")
@@ -263,12 +264,13 @@ class Rollout:
         if found is None:
             return
         record, job = found
-        if job.made_at is None:
-            return
-        await self._turn()
-        outcomes = await self.jobs.outcomes(tenant, record, job)
-        self.metrics.count(JOBS, "asked")
-        await self._tell(tenant, record, job, outcomes)
+        for one, _ in await self.deliveries.attempts(tenant, record, job.number):
+            if one.made_at is None:
+                continue
+            await self._turn()
+            outcomes = await self.jobs.outcomes(tenant, record, one)
+            self.metrics.count(JOBS, "asked")
+            await self._tell(tenant, record, one, outcomes)
 
     async def _tell(
         self,
@@ -299,7 +301,7 @@ class Rollout:
         gone = {
             name: replace(end, at=now)
             for name, device in zip(job.members, devices, strict=True)
-            if (end := _end_of(device)) is not None
+            if (end := end_of_gone(device)) is not None
         }
         await self.deliveries.tell(tenant, record, job, gone)
         left = tuple(device for device in job.members if device not in gone)
@@ -314,11 +316,12 @@ class Rollout:
         return replace(record, closing=closing, why=why)
 
     def _closing(self, record: DownloadRecord, survey: Survey, now: datetime) -> Closing | None:
-        if sum(survey.counts.values()) >= record.devices:
+        # Whoever is to be tried again has not ended for good.
+        if sum(survey.counts.values()) >= record.devices and not survey.again:
             return Closing.ENDED
         if now >= self._ends_at(record):
             return Closing.EXPIRED
-        if is_failing(record, survey.counts):
+        if is_failing(record, survey.judged):
             log.warning("download.stopped", download=record.name)
             return Closing.STOPPED
         return None
@@ -360,12 +363,10 @@ class Rollout:
         if record.is_held or not is_open(record, now):
             return due
         # All of a minute at once, since no look comes sooner.
-        soon = milliseconds(now + _SHORTEST)
-        return due + [
-            (WorkKind.MAKE_JOB, number)
-            for number, at in jobs_due(record, survey, self.settings.devices_per_minute)
-            if at < soon
-        ]
+        soon, rate = milliseconds(now + _SHORTEST), self.settings.devices_per_minute
+        jobs = [number for number, at in jobs_due(record, survey, rate) if at < soon]
+        due += [(WorkKind.MAKE_JOB, number) for number in jobs]
+        return due + [(WorkKind.RETRY_JOB, number) for number in again_now(survey, now, rate)]
 
     def _is_over(
         self, record: DownloadRecord, survey: Survey, now: datetime, *, was_open: bool
@@ -390,15 +391,6 @@ class Rollout:
 
     def _ends_at(self, record: DownloadRecord) -> datetime:
         return _instant(record.begun_at or 0) + timedelta(days=self.settings.download_days)
-
-
-def _end_of(device: Device | None) -> Outcome | None:
-    """Why nothing is delivered to it any more, at no time; ``None``: it may be."""
-    if device is None:
-        return Outcome(state=DeliveryState.REMOVED, at=0, reason="the device is no more")
-    if device.retired_at is not None:
-        return Outcome(state=DeliveryState.CANCELED, at=0, reason=RETIRED)
-    return None
 
 
 def _instant(at_ms: int) -> datetime:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 _MANY: Final = 10  # denied devices, none of a job allowed: then the policies say no to all
 _RETIRED: Final = "it was retired"
 _GONE: Final = "the device is no more"
+RETIRED: Final = "the device was retired"
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
@@ -199,3 +200,12 @@ class WaveDecisions:
             allowed=isinstance(decision, Allowed),
             policies=decision.policies,
         )
+
+
+def end_of_gone(device: Device | None) -> Outcome | None:
+    """Why nothing is delivered to it any more, at no time; ``None``: it may be."""
+    if device is None:
+        return Outcome(state=DeliveryState.REMOVED, at=0, reason=_GONE)
+    if device.retired_at is not None:
+        return Outcome(state=DeliveryState.CANCELED, at=0, reason=RETIRED)
+    return None

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from service.domain.downloads import DownloadRecord, Survey
+    from service.domain.attempts import Survey
+    from service.domain.downloads import DownloadRecord
 
 _WAITING: Final = timedelta(minutes=15)  # for devices that must end before the next wave
 
@@ -51,11 +52,24 @@ def next_wave_at(
     return at if window is None else window.opens_at(max(at, now))
 
 
+def again_now(survey: Survey, now: datetime, devices_per_minute: int) -> Iterator[int]:
+    """Jobs of which devices are to be tried again by now, of as many devices as a minute takes."""
+    left = devices_per_minute
+    for number, again in sorted(survey.again.items(), key=lambda item: item[1].at):
+        if _instant(again.at) > now or left <= 0:
+            return
+        left -= again.devices
+        yield number
+
+
 def until_job(
     record: DownloadRecord, survey: Survey, now: datetime, devices_per_minute: int
 ) -> timedelta | None:
-    """How long until a job or a wave is due; ``None``: all jobs are made."""
+    """How long until a job, a round or a wave is due; ``None``: all jobs are made."""
     due = [_instant(at) for _, at in jobs_due(record, survey, devices_per_minute)][:1]
+    if survey.again:
+        due.append(_instant(min(one.at for one in survey.again.values())))
+        due = [min(due)]
     window = record.rollout.shape.window if record.rollout else None
     if due and window is not None:
         # What waits for the window's next opening is not looked at each minute.

@@ -10,6 +10,7 @@ from service.ports.idempotency import OnceRecords
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from service.domain.attempts import Attempts, Survey
     from service.domain.downloads import (
         Closing,
         Delivery,
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
         DownloadPage,
         DownloadProgress,
         Outcome,
-        Survey,
     )
     from service.domain.tenants import Tenant
 
@@ -77,7 +77,15 @@ class Deliveries(Protocol):
     async def job(
         self, tenant: Tenant, record: DownloadRecord, number: int
     ) -> tuple[DeliveryJob, Mapping[str, Outcome]] | None:
-        """One job with the devices of it that ended, or ``None``."""
+        """One job with the devices of it that ended, or ``None``; nothing of its rounds."""
+        ...
+
+    async def attempts(self, tenant: Tenant, record: DownloadRecord, number: int) -> Attempts:
+        """One job with its rounds, each with the devices of it that ended; empty: there is none."""
+        ...
+
+    async def retry(self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob) -> bool:
+        """Store a round of a job that shall be made; ``False``: there is one of its number."""
         ...
 
     async def of_device(
@@ -169,12 +177,12 @@ class DownloadJobs(Protocol):
         """
         ...
 
-    async def waiting(self, tenant: Tenant, device_id: str) -> Sequence[tuple[str, int]]:
-        """Jobs that wait for a device, or that it is at: id of the download, number of the job."""
+    async def waiting(self, tenant: Tenant, device_id: str) -> Sequence[tuple[str, str]]:
+        """Jobs that wait for a device, or that it is at: id of the download, mark of the job."""
         ...
 
     async def withdraw(
-        self, tenant: Tenant, device_id: str, job: tuple[str, int], *, why: str
+        self, tenant: Tenant, device_id: str, job: tuple[str, str], *, why: str
     ) -> None:
         """End a job for this device alone, also if it is at it; one that has ended is fine."""
         ...

@@ -5,7 +5,7 @@ AWS IoT developer guide, "Jobs events"; switched on by `device_events.EVENTS`). 
 late, twice, or not at all; written is the same row each time, beside the download's record::
 
     thing                    sk                 written by
-    <tenant>--download#<id>  job#07#<device>    this rule
+    <tenant>--download#<id>  job#07#<device>    this rule; `job#07r01` of a round of that job
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from infra.stacks.platform_stack import status_rule
 
 _TENANT: Final = "[a-z][a-z0-9]*(-[a-z0-9]+)*"
 _DOWNLOAD: Final = "[0-9A-HJKMNP-TV-Z]{26}"
-_JOB: Final = f"^{_TENANT}--{_DOWNLOAD}-[0-9]{{2}}"
+_JOB: Final = f"^{_TENANT}--{_DOWNLOAD}-[0-9]{{2}}(r[0-9]{{2}})?"
 _UP_TO_DEVICE: Final = f"^arn:aws:iot:[a-z0-9-]+:[0-9]{{12}}:thing/{_TENANT}--"
 _THING_ARN: Final = f"{_UP_TO_DEVICE}[A-Za-z0-9][A-Za-z0-9_-]{{0,63}}"
 THING: Final = "regexp_replace(thingArn, '^[^/]*/', '')"

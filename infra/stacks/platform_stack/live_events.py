@@ -19,7 +19,7 @@ _ID: Final = "^[0-9A-HJKMNP-TV-Z]{26}"
 _SEQUENCE: Final = "^[0-9]{4}"
 _REASON: Final = "^[A-Z_]{1,64}"
 _STATES: Final = f"^({'|'.join(CommandState)})"
-_JOB: Final = f"{_TENANT}[0-9A-HJKMNP-TV-Z]{{26}}-[0-9]{{2}}"
+_JOB: Final = f"{_TENANT}[0-9A-HJKMNP-TV-Z]{{26}}-[0-9]{{2}}(r[0-9]{{2}})?"
 _MAX_NUMBER_TEXT: Final = 20  # characters of a time in milliseconds or of a version
 
 

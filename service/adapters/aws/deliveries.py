@@ -7,10 +7,12 @@ Rows of the commands table, of one download in one partition::
     <tenant>--download#<id>  job#07             the service: its members; the worker: when made
     <tenant>--download#<id>  job#07#<device>    the IoT rule: how it ended there; the worker, of
                                                 what no event has told
+    <tenant>--download#<id>  job#07r01          the worker: a round, of who is tried again
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -18,7 +20,9 @@ from typing import TYPE_CHECKING, Any, Final
 from cedarfleet_device import wire
 
 from service.adapters.aws.client.failures import AwsRefusalError, asks
+from service.adapters.aws.conditional_rows import ABSENT, put
 from service.adapters.aws.cursors import seal, token_of
+from service.domain.attempts import Attempts, Survey, deliveries, standings, survey_of
 from service.domain.downloads import (
     OUTCOMES,
     Delivery,
@@ -26,9 +30,7 @@ from service.domain.downloads import (
     DeliveryState,
     DownloadProgress,
     Outcome,
-    Survey,
     counted,
-    deliveries,
     whole_state,
 )
 from service.errors import InvalidRequestError
@@ -46,8 +48,7 @@ _TABLE: Final = "the commands table"
 # partition takes 1,000 write units a second, a row of 100 long names 14 in a transaction.
 _ROWS_AT_ONCE: Final = 25
 _TIMES: Final = ("made_at", "canceled_at", "decided_at")
-_NUMBER: Final = slice(len("job#"), len("job#00"))
-_DEVICE: Final = slice(len("job#00#"), None)
+_SK: Final = re.compile(r"job#(?P<number>\d\d)(?:r(?P<round>\d\d))?(?:#(?P<device>.*))?", re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +71,7 @@ class DynamoDeliveries:
                         "Put": {
                             "TableName": self.settings.commands_table,
                             "Item": {
-                                **_key(record, _job_key(job.number)),
+                                **_key(record, f"job#{job.mark}"),
                                 "members": {"L": [{"S": member} for member in job.members]},
                                 "ttl": ttl,
                             },
@@ -84,15 +85,26 @@ class DynamoDeliveries:
     async def job(
         self, tenant: Tenant, record: DownloadRecord, number: int
     ) -> tuple[DeliveryJob, Mapping[str, Outcome]] | None:
-        job: DeliveryJob | None = None
-        outcomes: dict[str, Outcome] = {}
-        for row in await self._rows(tenant, record, _job_key(number)):
-            device = row["sk"]["S"][_DEVICE]
-            if not device:
-                job = _job_of(number, row)
-            elif (outcome := _outcome(row)) is not None:
-                outcomes[device] = outcome
-        return None if job is None else (job, outcomes)
+        found = await self.attempts(tenant, record, number)
+        return found[0] if found else None
+
+    @asks(_TABLE)
+    async def attempts(self, tenant: Tenant, record: DownloadRecord, number: int) -> Attempts:
+        rows = await self._rows(tenant, record, f"job#{number:02}")
+        return _grouped(rows).get(number, ())
+
+    @asks(_TABLE)
+    async def retry(self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob) -> bool:
+        return await put(
+            self.aws.tenant(tenant, "dynamodb"),
+            self.settings.commands_table,
+            {
+                **_key(record, f"job#{job.mark}"),
+                "members": {"L": [{"S": member} for member in job.members]},
+                "ttl": self._ttl(record),
+            },
+            **ABSENT,
+        )
 
     @asks(_TABLE)
     async def of_device(
@@ -100,9 +112,9 @@ class DynamoDeliveries:
     ) -> Delivery | None:
         numbers = [0] if record.jobs == 1 else await self._numbers_of(tenant, record, device_id)
         for number in numbers:
-            found = await self.job(tenant, record, number)
-            if found is not None and device_id in found[0].members:
-                each = deliveries(record, *found)
+            attempts = await self.attempts(tenant, record, number)
+            if attempts and device_id in attempts[0][0].members:
+                each = deliveries(record, attempts)
                 return next((one for one in each if one.device == device_id), None)
         return None
 
@@ -123,7 +135,8 @@ class DynamoDeliveries:
             },
             ConsistentRead=True,
         )
-        return [int(row["sk"]["S"][_NUMBER]) for row in rows]
+        found = [_SK.fullmatch(row["sk"]["S"]) for row in rows]
+        return sorted({int(one["number"]) for one in found if one is not None})
 
     @asks(_TABLE)
     async def made(
@@ -145,7 +158,7 @@ class DynamoDeliveries:
         await self.aws.tenant(tenant, "dynamodb").call(
             "UpdateItem",
             TableName=self.settings.commands_table,
-            Key=_key(record, _job_key(job.number)),
+            Key=_key(record, f"job#{job.mark}"),
             UpdateExpression="SET canceled_at = if_not_exists(canceled_at, :now)",
             ConditionExpression="attribute_exists(thing)",
             ExpressionAttributeValues={":now": {"N": str(now_ms)}},
@@ -167,7 +180,7 @@ class DynamoDeliveries:
                     "PutItem",
                     TableName=self.settings.commands_table,
                     Item={
-                        **_key(record, f"{_job_key(job.number)}#{device}"),
+                        **_key(record, f"job#{job.mark}#{device}"),
                         "state": {"S": outcome.state.upper()},
                         "at": {"N": str(outcome.at)},
                         "ttl": self._ttl(record),
@@ -194,7 +207,7 @@ class DynamoDeliveries:
         await self.aws.tenant(tenant, "dynamodb").call(
             "UpdateItem",
             TableName=self.settings.commands_table,
-            Key=_key(record, _job_key(job.number)),
+            Key=_key(record, f"job#{job.mark}"),
             UpdateExpression="ADD audited :marks",
             ConditionExpression="attribute_exists(thing)",
             ExpressionAttributeValues={":marks": {"SS": marks}},
@@ -202,34 +215,7 @@ class DynamoDeliveries:
 
     @asks(_TABLE)
     async def survey(self, tenant: Tenant, record: DownloadRecord) -> Survey:
-        made: set[int] = set()
-        canceled: set[int] = set()
-        audited: dict[int, frozenset[str]] = {}
-        unaudited: set[int] = set()
-        counts: Counter[DeliveryState] = Counter()
-        ended: Counter[int] = Counter()
-        for row in await self._rows(tenant, record, "job#"):
-            key = row["sk"]["S"]
-            number = int(key[_NUMBER])
-            if not key[_DEVICE]:
-                if "made_at" in row:
-                    made.add(number)
-                if "canceled_at" in row:
-                    canceled.add(number)
-                audited[number] = _audited(row)
-            elif (outcome := _outcome(row)) is not None:
-                counts[outcome.state] += 1
-                ended[number] += 1
-                # A job stands before its ends, in the order of their keys.
-                if outcome.mark(key[_DEVICE]) not in audited.get(number, frozenset()):
-                    unaudited.add(number)
-        return Survey(
-            made=frozenset(made),
-            counts=dict(counts),
-            ended=dict(ended),
-            canceled=frozenset(canceled),
-            unaudited=frozenset(unaudited),
-        )
+        return survey_of(record, _grouped(await self._rows(tenant, record, "job#")))
 
     @asks(_TABLE)
     async def progress(
@@ -240,16 +226,16 @@ class DynamoDeliveries:
         shown: list[Delivery] = []
         known, after = record.counts, None
         while number < record.jobs and len(shown) < limit:
-            found = await self.job(tenant, record, number)
-            if found is None:
+            attempts = await self.attempts(tenant, record, number)
+            if not attempts:
                 break
-            job, outcomes = found
             if record.jobs == 1:
                 # All of it is at hand: nobody has to wait for the worker's next look.
-                known = Counter(outcome.state for outcome in outcomes.values())
-            page = list(deliveries(record, job, outcomes))[offset : offset + limit - len(shown)]
+                ends = (one.outcome for one in standings(attempts))
+                known = Counter(one.state for one in ends if one is not None)
+            page = list(deliveries(record, attempts))[offset : offset + limit - len(shown)]
             shown += page
-            if offset + len(page) < len(job.members):
+            if offset + len(page) < len(attempts[0][0].members):
                 after = f"{number}.{offset + len(page)}"
                 break
             number, offset = number + 1, 0
@@ -285,7 +271,7 @@ class DynamoDeliveries:
         await self.aws.tenant(tenant, "dynamodb").call(
             "UpdateItem",
             TableName=self.settings.commands_table,
-            Key=_key(record, _job_key(job.number)),
+            Key=_key(record, f"job#{job.mark}"),
             UpdateExpression=update,
             ConditionExpression="attribute_exists(thing)",
             ExpressionAttributeValues={":now": {"N": str(now_ms)}},
@@ -299,14 +285,31 @@ def _key(record: DownloadRecord, sk: str) -> dict[str, Any]:
     }
 
 
-def _job_key(number: int) -> str:
-    return f"job#{number:02}"
+def _grouped(rows: Sequence[Mapping[str, Any]]) -> dict[int, Attempts]:
+    """Rows of jobs, in the order of their keys, by the job's number."""
+    jobs: dict[int, dict[int, DeliveryJob]] = {}
+    ends: dict[tuple[int, int], dict[str, Outcome]] = {}
+    for row in rows:
+        key = _SK.fullmatch(row["sk"]["S"])
+        if key is None:
+            continue  # no row that we or a rule of ours would write
+        number, round_ = int(key["number"]), int(key["round"] or 0)
+        if not key["device"]:
+            jobs.setdefault(number, {})[round_] = _job_of(number, round_, row)
+        elif (outcome := _outcome(key["device"], row)) is not None:
+            ends.setdefault((number, round_), {})[key["device"]] = outcome
+    return {
+        number: [(rounds[one], ends.get((number, one), {})) for one in sorted(rounds)]
+        for number, rounds in jobs.items()
+        if 0 in rounds
+    }
 
 
-def _job_of(number: int, row: Mapping[str, Any]) -> DeliveryJob:
+def _job_of(number: int, round_: int, row: Mapping[str, Any]) -> DeliveryJob:
     at = {name: int(row[name]["N"]) if name in row else None for name in _TIMES}
     return DeliveryJob(
         number=number,
+        round=round_,
         members=tuple(member["S"] for member in row["members"]["L"]),
         made_at=at["made_at"],
         canceled_at=at["canceled_at"],
@@ -319,14 +322,14 @@ def _audited(row: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(row.get("audited", {}).get("SS", ()))
 
 
-def _outcome(row: Mapping[str, Any]) -> Outcome | None:
+def _outcome(device: str, row: Mapping[str, Any]) -> Outcome | None:
     """How it ended, or ``None`` for a row that no rule of ours would write."""
     try:
         state = DeliveryState(row["state"]["S"].lower())
         at = int(float(row["at"]["N"]))
     except (KeyError, ValueError, OverflowError):
         return None
-    if state not in OUTCOMES or not wire.is_device_id(row["sk"]["S"][_DEVICE]):
+    if state not in OUTCOMES or not wire.is_device_id(device):
         return None
     return Outcome(state=state, at=at, reason=row.get("reason", {}).get("S"))
 

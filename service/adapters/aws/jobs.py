@@ -119,8 +119,8 @@ class IotDownloadJobs:
         return known
 
     @asks(_JOBS)
-    async def waiting(self, tenant: Tenant, device_id: str) -> Sequence[tuple[str, int]]:
-        found: list[tuple[str, int]] = []
+    async def waiting(self, tenant: Tenant, device_id: str) -> Sequence[tuple[str, str]]:
+        found: list[tuple[str, str]] = []
         # One status at a time: the operation takes no more (source: its API reference).
         for status in ("QUEUED", "IN_PROGRESS"):
             more: dict[str, str] = {}
@@ -142,13 +142,13 @@ class IotDownloadJobs:
 
     @asks(_JOBS)
     async def withdraw(
-        self, tenant: Tenant, device_id: str, job: tuple[str, int], *, why: str
+        self, tenant: Tenant, device_id: str, job: tuple[str, str], *, why: str
     ) -> None:
-        download_id, number = job
+        download_id, mark = job
         try:
             await self.aws.tenant(tenant, "iot").call(
                 "CancelJobExecution",
-                jobId=f"{tenant.id}--{download_id}-{number:02}",
+                jobId=f"{tenant.id}--{download_id}-{mark}",
                 thingName=wire.thing_name(tenant.id, device_id),
                 # Also of a device that is at it (source: IoT API reference, CancelJobExecution).
                 force=True,
@@ -160,10 +160,11 @@ class IotDownloadJobs:
                 raise
 
 
-def _job_of(tenant: Tenant, name: str) -> tuple[str, int] | None:
-    """Download and number of a job's id (``DeliveryJob.id_in``); ``None``: it is no such job."""
-    found = re.fullmatch(rf"{re.escape(tenant.id)}--([0-9A-HJKMNP-TV-Z]{{26}})-([0-9]{{2}})", name)
-    return None if found is None else (found[1], int(found[2]))
+def _job_of(tenant: Tenant, name: str) -> tuple[str, str] | None:
+    """Download and mark of a job's id (``DeliveryJob.id_in``); ``None``: it is no such job."""
+    job = rf"{re.escape(tenant.id)}--([0-9A-HJKMNP-TV-Z]{{26}})-([0-9]{{2}}(?:r[0-9]{{2}})?)"
+    found = re.fullmatch(job, name)
+    return None if found is None else (found[1], found[2])
 
 
 def _placeholder(tenant: Tenant, record: DownloadRecord) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from service.adapters.memory.idempotency import MemoryOnce
 from service.adapters.memory.newest_first import newest_first
+from service.domain.attempts import Attempts, Survey, deliveries, survey_of
 from service.domain.downloads import (
     DeliveryJob,
     DeliveryState,
@@ -15,9 +15,7 @@ from service.domain.downloads import (
     DownloadProgress,
     DownloadRecord,
     Outcome,
-    Survey,
     counted,
-    deliveries,
     whole_state,
 )
 from service.errors import ConflictError, InvalidRequestError, UnavailableError
@@ -131,6 +129,12 @@ class MemoryDeliveries:
     ends: dict[tuple[str, int], dict[str, Outcome]] = field(
         default_factory=dict[tuple[str, int], dict[str, Outcome]]
     )
+    rounds: dict[tuple[str, int], list[DeliveryJob]] = field(
+        default_factory=dict[tuple[str, int], list[DeliveryJob]]
+    )
+    round_ends: dict[tuple[str, str], dict[str, Outcome]] = field(
+        default_factory=dict[tuple[str, str], dict[str, Outcome]]
+    )
 
     async def plan(
         self, tenant: Tenant, record: DownloadRecord, jobs: Sequence[DeliveryJob]
@@ -143,6 +147,38 @@ class MemoryDeliveries:
         job = self.planned.get(record.name, {}).get(number)
         return None if job is None else (job, self.ends.get((record.name, number), {}))
 
+    async def attempts(self, tenant: Tenant, record: DownloadRecord, number: int) -> Attempts:
+        job = self.planned.get(record.name, {}).get(number)
+        if job is None:
+            return ()
+        every = [job, *self.rounds.get((record.name, number), [])]
+        return [(one, dict(self._ends(record, one))) for one in every]
+
+    async def retry(self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob) -> bool:
+        rounds = self.rounds.setdefault((record.name, job.number), [])
+        if len(rounds) >= job.round:
+            return False
+        rounds.append(job)
+        return True
+
+    def _ends(self, record: DownloadRecord, job: DeliveryJob) -> dict[str, Outcome]:
+        if not job.round:
+            return self.ends.setdefault((record.name, job.number), {})
+        return self.round_ends.setdefault((record.name, job.mark), {})
+
+    def _note(self, record: DownloadRecord, job: DeliveryJob, **changes: Any) -> None:
+        if job.round:
+            rounds = self.rounds[record.name, job.number]
+            rounds[job.round - 1] = replace(rounds[job.round - 1], **changes)
+        else:
+            jobs = self.planned[record.name]
+            jobs[job.number] = replace(jobs[job.number], **changes)
+
+    def _known(self, record: DownloadRecord, job: DeliveryJob) -> DeliveryJob:
+        if job.round:
+            return self.rounds[record.name, job.number][job.round - 1]
+        return self.planned[record.name][job.number]
+
     async def of_device(
         self, tenant: Tenant, record: DownloadRecord, device_id: str
     ) -> Delivery | None:
@@ -152,21 +188,19 @@ class MemoryDeliveries:
     async def made(
         self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob, *, now_ms: int
     ) -> None:
-        known = self.planned[record.name][job.number]
+        known = self._known(record, job)
         made_at = now_ms if known.made_at is None else known.made_at
-        self.planned[record.name][job.number] = replace(known, made_at=made_at, canceled_at=None)
+        self._note(record, job, made_at=made_at, canceled_at=None)
 
     async def decided(
         self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob, *, now_ms: int
     ) -> None:
-        known = self.planned[record.name][job.number]
-        self.planned[record.name][job.number] = replace(known, decided_at=now_ms)
+        self._note(record, job, decided_at=now_ms)
 
     async def canceled(
         self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob, *, now_ms: int
     ) -> None:
-        known = self.planned[record.name][job.number]
-        self.planned[record.name][job.number] = replace(known, canceled_at=now_ms)
+        self._note(record, job, canceled_at=now_ms)
 
     async def tell(
         self,
@@ -175,7 +209,7 @@ class MemoryDeliveries:
         job: DeliveryJob,
         outcomes: Mapping[str, Outcome],
     ) -> None:
-        known = self.ends.setdefault((record.name, job.number), {})
+        known = self._ends(record, job)
         for device, outcome in outcomes.items():
             known.setdefault(device, outcome)
 
@@ -186,25 +220,13 @@ class MemoryDeliveries:
         job: DeliveryJob,
         outcomes: Mapping[str, Outcome],
     ) -> None:
-        known = self.planned[record.name][job.number]
         marks = {outcome.mark(device) for device, outcome in outcomes.items()}
-        self.planned[record.name][job.number] = replace(known, audited=known.audited | marks)
+        self._note(record, job, audited=self._known(record, job).audited | marks)
 
     async def survey(self, tenant: Tenant, record: DownloadRecord) -> Survey:
-        jobs = self.planned.get(record.name, {})
-        ended = {number: self.ends.get((record.name, number), {}) for number in jobs}
-        return Survey(
-            made=frozenset(number for number, job in jobs.items() if job.made_at is not None),
-            counts=dict(Counter(one.state for all_ in ended.values() for one in all_.values())),
-            ended={number: len(outcomes) for number, outcomes in ended.items()},
-            canceled=frozenset(
-                number for number, job in jobs.items() if job.canceled_at is not None
-            ),
-            unaudited=frozenset(
-                number
-                for number, outcomes in ended.items()
-                if {one.mark(device) for device, one in outcomes.items()} - jobs[number].audited
-            ),
+        numbers = self.planned.get(record.name, {})
+        return survey_of(
+            record, {number: await self.attempts(tenant, record, number) for number in numbers}
         )
 
     async def progress(
@@ -218,8 +240,8 @@ class MemoryDeliveries:
         jobs = self.planned.get(record.name, {})
         shown = [
             one
-            for number, job in jobs.items()
-            for one in deliveries(record, job, self.ends.get((record.name, number), {}))
+            for number in jobs
+            for one in deliveries(record, await self.attempts(tenant, record, number))
         ]
         survey = await self.survey(tenant, record)
         counts = counted(record, survey.counts) if record.jobs else {}
@@ -236,7 +258,9 @@ class MemoryDeliveries:
     def end(self, record: DownloadRecord, device: str, outcome: Outcome) -> None:
         """Write down how it ended on a device, whatever stood there."""
         [job] = [job for job in self.planned[record.name].values() if device in job.members]
-        self.ends.setdefault((record.name, job.number), {})[device] = outcome
+        rounds = self.rounds.get((record.name, job.number), [])
+        last = next((one for one in reversed(rounds) if device in one.members), job)
+        self._ends(record, last)[device] = outcome
 
 
 @dataclass(kw_only=True)
@@ -275,10 +299,10 @@ class MemoryDownloadJobs:
         at_it: dict[str, Outcome | None] = dict.fromkeys(self.at_it.intersection(job.members))
         return at_it | self.known.get(job.id_in(record), {})
 
-    async def waiting(self, tenant: Tenant, device_id: str) -> Sequence[tuple[str, int]]:
+    async def waiting(self, tenant: Tenant, device_id: str) -> Sequence[tuple[str, str]]:
         self._check()
         return [
-            (name[-29:-3], job.number)
+            (name.removesuffix(f"-{job.mark}")[-26:], job.mark)
             for name, job in self.made.items()
             if name.startswith(f"{tenant.id}--")
             and device_id in job.members
@@ -287,10 +311,10 @@ class MemoryDownloadJobs:
         ]
 
     async def withdraw(
-        self, tenant: Tenant, device_id: str, job: tuple[str, int], *, why: str
+        self, tenant: Tenant, device_id: str, job: tuple[str, str], *, why: str
     ) -> None:
         self._check()
-        ended = self.known.setdefault(f"{tenant.id}--{job[0]}-{job[1]:02}", {})
+        ended = self.known.setdefault(f"{tenant.id}--{job[0]}-{job[1]}", {})
         ended.setdefault(device_id, Outcome(state=DeliveryState.CANCELED, at=0, reason=why))
 
     def _check(self) -> None:

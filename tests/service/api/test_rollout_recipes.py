@@ -66,7 +66,7 @@ def test_each_recipe_of_rollouts_is_right(careful: ServiceUnderTest) -> None:
     blocks = BLOCK.findall(text)
     for line in (line for block in blocks for line in block.strip().splitlines()):
         shell.run(line)
-    assert len(blocks) == 7
+    assert len(blocks) == 8
     selected, first, second = careful.ports.download_records.once.records.values()
     assert (selected.target_kind, selected.target, selected.devices) == ("selection", "all", 2)
     assert (first.closing, first.waves) == ("canceled", (1, 2))

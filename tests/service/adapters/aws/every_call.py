@@ -562,7 +562,7 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         ),
         "download_jobs.waiting": (tenant | {"device_id": "press-07"},),
         "download_jobs.withdraw": (
-            tenant | {"device_id": "press-07", "job": (ID, 0), "why": "because"},
+            tenant | {"device_id": "press-07", "job": (ID, "00"), "why": "because"},
         ),
         "things.put_off": (tenant | {"device": DEVICE, "certificates": frozenset()},),
         "connections.end": (tenant | {"device": DEVICE},),
@@ -620,6 +620,8 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         "revocations.settle": (tenant | {"subject": "ann", "intent": AT, "not_before": AT},),
         "deliveries.plan": (download | {"jobs": [JOB]},),
         "deliveries.job": (download | {"number": 0},),
+        "deliveries.attempts": (download | {"number": 0},),
+        "deliveries.retry": (download | {"job": replace(JOB, round=1)},),
         "deliveries.made": (job | {"now_ms": AT},),
         "deliveries.decided": (job | {"now_ms": AT},),
         "deliveries.canceled": (job | {"now_ms": AT},),

@@ -85,6 +85,8 @@ MEANS: Final[dict[tuple[str, str], type]] = {
     ("CreateSchedule", "ConflictException"): type(None),
     ("DeleteSchedule", NOT_FOUND): type(None),
     ("PutItem of an end", "ConditionalCheckFailedException"): type(None),
+    # Of two rounds of a number one is first.
+    ("PutItem of a round", "ConditionalCheckFailedException"): bool,
     ("HeadObject", "404"): type(None),
     ("HeadObject", "NoSuchKey"): type(None),
     ("CreateJob", "ResourceAlreadyExistsException"): type(None),
@@ -175,7 +177,8 @@ def meant(call: Call, refusal: Refusal | Reply | Exception) -> tuple[type, ...]:
         return (UpstreamError, UnavailableError)
     item, values = (call.arguments.get(name, {}) for name in ("Item", "ExpressionAttributeValues"))
     special = {
-        f"{call.operation} of an end": "job#" in str(call.arguments.get("Item")),
+        f"{call.operation} of an end": "job#" in str(item.get("sk")) and "members" not in item,
+        f"{call.operation} of a round": "job#" in str(item.get("sk")) and "members" in item,
         f"{call.operation} of a bucket": "budget#" in str(call.arguments.get("Key")),
         f"{call.operation} of a claim": ":earlier" in values,
         f"{call.operation} of an open download": str(

@@ -162,7 +162,7 @@ def test_what_waits_for_a_device_is_found_page_by_page(
     pages = {
         ("QUEUED", None): ([f"{ours}-00", "move-1"], "more"),
         ("QUEUED", "more"): ([f"globex--{RECORD.download_id}-00", f"{ours}-01", f"{ours}-1"], None),
-        ("IN_PROGRESS", None): ([f"{ours}-12"], None),
+        ("IN_PROGRESS", None): ([f"{ours}-12r03"], None),
     }
 
     def answer(call: Call) -> dict[str, Any]:
@@ -176,7 +176,7 @@ def test_what_waits_for_a_device_is_found_page_by_page(
 
     door.answer = answer
     waiting = asyncio.run(jobs.waiting(acme, "press-01"))
-    assert waiting == [(RECORD.download_id, number) for number in (0, 1, 12)]
+    assert waiting == [(RECORD.download_id, mark) for mark in ("00", "01", "12r03")]
 
 
 @pytest.mark.parametrize("ended", ["InvalidStateTransitionException", "ResourceNotFoundException"])
@@ -184,7 +184,7 @@ def test_a_job_is_ended_for_one_device_alone(
     jobs: IotDownloadJobs, door: AnsweredDoor, acme: Tenant, ended: str
 ) -> None:
     """Also if it is at it, and with the reason; one that has ended needs none."""
-    asyncio.run(jobs.withdraw(acme, "press-01", (RECORD.download_id, 7), why="because"))
+    asyncio.run(jobs.withdraw(acme, "press-01", (RECORD.download_id, "07"), why="because"))
     assert door.calls[0].operation == "CancelJobExecution"
     assert door.calls[0].arguments == {
         "jobId": JOB.id_in(RECORD),
@@ -193,4 +193,4 @@ def test_a_job_is_ended_for_one_device_alone(
         "statusDetails": {"reason": "because"},
     }
     door.answer = lambda _: Refusal(ended, 409)
-    asyncio.run(jobs.withdraw(acme, "press-01", (RECORD.download_id, 7), why="because"))
+    asyncio.run(jobs.withdraw(acme, "press-01", (RECORD.download_id, "07"), why="because"))
