@@ -71,7 +71,11 @@ def test_demo_takes_every_step_and_ends_by_itself(tmp_path: Path) -> None:
         "verified: ",
         "NOT VERIFIED",
         "run-diagnostics for line-press, each decided by itself",
-        "All 34 steps happened",
+        "drift: aws:s3/bucketVersioning:BucketVersioning",
+        "s after the command",
+        "acme notices nothing",
+        ", 0 left",
+        "All 37 steps happened",
     ):
         assert printed in done.stdout
     used, told = used_by((tmp_path / "rights").read_text().splitlines()), told_used()

@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from infra.local.demo.in_the_browser import console_is_walked
+from infra.local.demo.leaving_steps import (
+    drift_is_found,
+    tenant_is_suspended,
+    tenant_leaves,
+)
 from infra.local.demo.permission_steps import policies_are_proved, refusal_is_explained
 from infra.local.demo.preparation import DemoRun, ok
 from infra.local.demo.rollout_steps import (
@@ -252,4 +257,7 @@ STEPS: Final = (
     rollout_ends,
     audit_is_verified,
     console_is_walked,
+    drift_is_found,
+    tenant_is_suspended,
+    tenant_leaves,
 )
