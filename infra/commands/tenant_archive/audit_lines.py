@@ -15,24 +15,23 @@ from infra import names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _VERSION: Final = 1
 _BASE32: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # source: the ULID specification
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True)
 class AuditLines:
     """Reads one tenant's trail.
 
     Attributes:
         dynamodb: a client of it.
         tenant: its id.
-        linked: ids of the entries that the chain holds, as far as it was read.
     """
 
     dynamodb: Any
     tenant: str
-    linked: set[str]
 
     def lines(self) -> Iterator[str]:
         """One export of the whole chain, ended by its `end`."""
@@ -65,7 +64,6 @@ class AuditLines:
         ids = [entry_id for entry_id, _ in named]
         if not ids:
             return
-        self.linked |= set(ids)
         texts: dict[str, str] = {}
         for day in _days(min(ids), max(ids)):
             for row in self._rows(f"audit#{day}", first=min(ids), last=max(ids)):
@@ -90,6 +88,17 @@ class AuditLines:
 
     def _partition(self, of: str) -> dict[str, str]:
         return {"S": f"{names.thing_prefix(self.tenant)}{of}"}
+
+
+def linked_in(file: Path) -> set[str]:
+    """Ids of the entries that the links of an export name."""
+    linked: set[str] = set()
+    with file.open(encoding="utf-8") as lines:
+        for line in lines:
+            read = json.loads(line)
+            if read["line"] == "link":
+                linked |= {entry_id for entry_id, _ in read["body"]["entries"]}
+    return linked
 
 
 def _days(first: str, last: str) -> Iterator[str]:

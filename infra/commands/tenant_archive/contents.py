@@ -12,10 +12,11 @@ from infra.commands import moves, shared_rows
 from infra.commands.account import Belongings
 from infra.commands.device_rows import DeviceTable
 from infra.commands.tenant_archive.archive import ArchiveError, chunks_of
-from infra.commands.tenant_archive.audit_lines import AuditLines
+from infra.commands.tenant_archive.audit_lines import AuditLines, linked_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from infra.commands.account import Account
     from infra.commands.tenant_archive.archive import Workshop
@@ -35,6 +36,7 @@ NOT_TAKEN: Final = {
 PASSWORDS: Final = "no passwords, no second factors, no subject ids that another pool would take"
 _OWN_PARTS: Final = {"groups": "groups.jsonl", "command-types": "command-types.jsonl"}
 _GRANTS: Final = "grants"
+_CHAIN: Final = frozenset({"audit-chain", "audit-signed"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +64,8 @@ class Contents:
             botocore.exceptions.ClientError: AWS refused; the parts until then are whole.
             ArchiveError: a file is not what its metadata vouches for.
         """
-        trail = AuditLines(dynamodb=self._dynamodb, tenant=self.tenant, linked=set())
-        into.put("audit.jsonl", trail.lines())
+        into.put("audit.jsonl", AuditLines(self._dynamodb, self.tenant).lines())
+        into.put("audit-open.jsonl", map(_text, self.open_entries(into.folder / "audit.jsonl")))
         into.put("devices.jsonl", moves.exported(self._registry()))
         into.put("people.jsonl", map(_text, self.people()))
         into.put("policies.jsonl", map(_text, self.policies()))
@@ -129,8 +131,22 @@ class Contents:
                 if noun not in elsewhere:
                     yield {"table": table, "row": row}
 
+    def open_entries(self, chain: Path) -> Iterator[dict[str, Any]]:
+        """Rows of the trail that no link of the exported chain has: its open tail, and of before.
+
+        Args:
+            chain: the part that was written of it.
+        """
+        linked = linked_in(chain)
+        for row in shared_rows.whole_rows(
+            self.account, names.AUDIT_TABLE, Belongings(tenant=self.tenant)
+        ):
+            noun = self._noun(names.AUDIT_TABLE, row)
+            if noun not in _CHAIN and noun not in NOT_TAKEN and row["sk"]["S"] not in linked:
+                yield row
+
     def _noun(self, table: str, row: dict[str, Any]) -> str:
-        partition: str = row["partition" if table == names.DEVICES_TABLE else "thing"]["S"]
+        partition: str = row["thing" if table == names.COMMANDS_TABLE else "partition"]["S"]
         return partition.removeprefix(names.thing_prefix(self.tenant)).partition("#")[0]
 
     def _rows_of(self, table: str, noun: str) -> Iterator[dict[str, Any]]:

@@ -297,6 +297,7 @@ def test_a_tenant_leaves_over_any_number_of_kills(platform: Platform, tmp_path: 
     assert said["export"]["sha256"] == sha256_of(folder / "acme.tar")
     opened = Archive.opened(folder / "acme.tar", tmp_path / "opened")
     assert [line["email"] for line in opened.lines("people.jsonl")] == ["kim@acme.example"]
+    assert len(list(opened.lines("audit-open.jsonl"))) == ROWS
     assert min(said["searched"][f"table {table}"] for table in TABLES) >= 2 * ROWS
     assert said["ends_by_itself"]["backups of table cedarfleet-audit"] > said["ended_at"][:10]
     row = platform.project.cloud.client("dynamodb").get_item(

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from infra.commands.tenant_archive.archive import Archive, ArchiveError, sha256_of
+from infra.commands.tenant_archive.audit_lines import linked_in
 from infra.local.people import add_person
 from infra.policies.store.deployed import granted, read
 from service.cedar.granted import is_granted
+from service.domain.instants import first_ulid
 from tests.certificates import certified
 from tests.infra.conftest import ROOT, Project, copy_project, running_cloud
 
@@ -127,7 +129,7 @@ def archive(
 
 
 def test_an_archive_holds_the_tenant_and_no_key(
-    archive: Path, lived_in: dict[str, Any], tmp_path: Path
+    deployed: DeployedService, archive: Path, lived_in: dict[str, Any], tmp_path: Path
 ) -> None:
     """Devices, people, groups, grants, policies, commands and files; the trail verifies alone."""
     opened = Archive.opened(archive, tmp_path)
@@ -151,7 +153,16 @@ def test_an_archive_holds_the_tenant_and_no_key(
     check = [sys.executable, "-m", "service", "verify-audit", str(tmp_path / "audit.jsonl")]
     done = subprocess.run(check, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stdout
-    assert int(done.stdout.split()[1]) >= 3
+    linked = linked_in(tmp_path / "audit.jsonl")
+    assert len(linked) == int(done.stdout.split()[1]) >= 3
+    tail = {line["sk"]["S"] for line in opened.lines("audit-open.jsonl")}
+    assert not tail & linked
+    pages = deployed.setup.cloud.client("dynamodb").get_paginator("scan")
+    rows = [row for page in pages.paginate(TableName="cedarfleet-audit") for row in page["Items"]]
+    of_acme = {row["sk"]["S"] for row in rows if row["partition"]["S"].startswith("acme--audit#")}
+    began = datetime.fromisoformat(opened.manifest["began_at"])
+    before = {one for one in of_acme if one < first_ulid(int(began.timestamp() * 1000))}
+    assert before <= tail | linked <= of_acme, "not an entry is lost"
 
 
 def test_an_archive_that_was_changed_is_refused(archive: Path, tmp_path: Path) -> None:
