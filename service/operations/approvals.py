@@ -10,8 +10,8 @@ from service.cedar.request import AuthorizationRequest
 from service.domain.artifacts import permission_for
 from service.domain.groups import DeviceGroup
 from service.errors import ConflictError
-from service.operations.authorization import Purpose
 from service.operations.downloads import delivered
+from service.operations.purpose import Purpose
 from service.operations.who_may import bearer_of
 
 if TYPE_CHECKING:

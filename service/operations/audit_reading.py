@@ -10,7 +10,7 @@ from service.domain.audit_entries import PersonKey, UnreadableEntryError, canoni
 from service.domain.instants import milliseconds, time_of
 from service.domain.permissions import Permission
 from service.errors import InvalidRequestError
-from service.operations.authorization import Purpose
+from service.operations.purpose import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping

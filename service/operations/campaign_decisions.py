@@ -18,8 +18,8 @@ from service.domain.command_rules import NO_RULES
 from service.domain.instants import milliseconds, new_ulid
 from service.domain.rollouts import Reach
 from service.errors import InvalidRequestError, UnavailableError
-from service.operations.authorization import Purpose
 from service.operations.known_commands import knowing_commands
+from service.operations.purpose import Purpose
 from service.operations.requesters import RequesterGoneError, machine_now, requester_now
 from service.operations.who_may import bearer_of
 

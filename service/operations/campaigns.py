@@ -30,12 +30,12 @@ from service.domain.instants import milliseconds, new_ulid
 from service.domain.rollouts import Reach
 from service.domain.work import Work, WorkKind
 from service.errors import ConflictError, InvalidRequestError
-from service.operations.authorization import Purpose
 from service.operations.commands import type_of
 from service.operations.devices import find_device_or_none
 from service.operations.known_commands import knowing_commands
 from service.operations.member_decisions import each_allowed
 from service.operations.once import Once
+from service.operations.purpose import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

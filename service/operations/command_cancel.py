@@ -12,10 +12,10 @@ from service.domain.built_in_commands import action_of
 from service.domain.commands import CommandRecordState, status_of
 from service.domain.instants import milliseconds
 from service.errors import ConflictError, NotFoundError
-from service.operations.authorization import Purpose
 from service.operations.commands import CommandView
 from service.operations.devices import find_served
 from service.operations.known_commands import knowing_commands
+from service.operations.purpose import Purpose
 
 if TYPE_CHECKING:
     from service.domain.commands import CommandRecord

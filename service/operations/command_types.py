@@ -22,7 +22,7 @@ from service.domain.instants import milliseconds
 from service.domain.permissions import Permission
 from service.domain.preconditions import ANY_STATE
 from service.errors import ConflictError, NotFoundError, PreconditionFailedError
-from service.operations.authorization import Purpose
+from service.operations.purpose import Purpose
 
 if TYPE_CHECKING:
     from service.domain.command_rules import CommandRules

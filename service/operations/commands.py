@@ -31,10 +31,10 @@ from service.errors import (
     UnavailableError,
     UpstreamError,
 )
-from service.operations.authorization import Purpose
 from service.operations.devices import find_device, find_served, readable, require_view
 from service.operations.known_commands import knowing_commands
 from service.operations.once import Once
+from service.operations.purpose import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,8 +10,8 @@ from service.domain.device_state import wanted
 from service.domain.instants import milliseconds
 from service.domain.permissions import Permission
 from service.errors import ConflictError, PreconditionFailedError
-from service.operations.authorization import Purpose
 from service.operations.devices import find_device
+from service.operations.purpose import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -26,8 +26,8 @@ from service.errors import (
     PreconditionFailedError,
     UpstreamError,
 )
-from service.operations.authorization import Purpose
 from service.operations.known_groups import knowing
+from service.operations.purpose import Purpose
 from service.operations.wish_messages import tell_of_moved
 
 if TYPE_CHECKING:

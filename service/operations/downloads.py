@@ -31,7 +31,6 @@ from service.errors import (
     NotFoundError,
     UpstreamError,
 )
-from service.operations.authorization import Purpose
 from service.operations.devices import find_device_or_none, require_view
 from service.operations.download_lists import (
     DownloadView,
@@ -42,6 +41,7 @@ from service.operations.download_lists import (
 from service.operations.known_groups import knowing
 from service.operations.member_decisions import each_allowed
 from service.operations.once import Once
+from service.operations.purpose import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

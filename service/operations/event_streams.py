@@ -35,7 +35,7 @@ from service.errors import (
     TooManyStreamsError,
     UpstreamError,
 )
-from service.operations.authorization import Purpose
+from service.operations.purpose import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Generator, Sequence

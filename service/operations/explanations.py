@@ -13,8 +13,8 @@ from service.domain import tags
 from service.domain.groups import check_group
 from service.domain.permissions import OF_TENANT, Permission
 from service.errors import ConflictError, InvalidRequestError, NotFoundError
-from service.operations.authorization import Purpose
 from service.operations.known_groups import knowing
+from service.operations.purpose import Purpose
 from service.operations.who_may import bearer_of
 
 if TYPE_CHECKING:

@@ -27,8 +27,8 @@ from service.domain.instants import milliseconds, new_ulid
 from service.domain.permissions import Permission
 from service.domain.work import Work, WorkKind
 from service.errors import ConflictError, InvalidRequestError, NotFoundError
-from service.operations.authorization import Purpose
 from service.operations.once import Once
+from service.operations.purpose import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -26,10 +26,10 @@ from service.domain.instants import milliseconds, new_ulid
 from service.domain.permissions import OF_DEVICES, Permission
 from service.domain.preconditions import ANY_STATE
 from service.errors import ConflictError, NotFoundError
-from service.operations.authorization import Purpose
 from service.operations.devices import find_device, find_device_or_none
 from service.operations.known_groups import knowing
 from service.operations.once import Once
+from service.operations.purpose import Purpose
 
 if TYPE_CHECKING:
     from service.cedar.entities import Entity

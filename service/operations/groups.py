@@ -38,8 +38,8 @@ from service.errors import (
     NotFoundError,
     PreconditionFailedError,
 )
-from service.operations.authorization import Purpose
 from service.operations.known_groups import knowing
+from service.operations.purpose import Purpose
 
 if TYPE_CHECKING:
     from service.domain.instants import Clock

@@ -35,7 +35,7 @@ from service.errors import (
     UnavailableError,
     UpstreamError,
 )
-from service.operations.authorization import Purpose
+from service.operations.purpose import Purpose
 
 if TYPE_CHECKING:
     from service.domain.instants import Clock

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from service.domain.devices import Device
     from service.domain.permissions import Permission
-    from service.operations.authorization import Access, Purpose
+    from service.operations.authorization import Access
+    from service.operations.purpose import Purpose
 
 # Members that are decided on at once: ten batches of 30, of which a policy store takes 30 a second
 # (source: Verified Permissions quotas). At two of them every second another caller has ten left.

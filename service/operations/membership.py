@@ -23,9 +23,9 @@ from service.errors import (
     NotFoundError,
     UpstreamError,
 )
-from service.operations.authorization import Purpose
 from service.operations.devices import find_served
 from service.operations.known_groups import knowing
+from service.operations.purpose import Purpose
 from service.operations.wish_messages import tell_of_moved
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from service.domain.people import (
 from service.domain.permissions import Permission
 from service.domain.rates import Rate
 from service.errors import InvalidRequestError, NotFoundError, UnavailableError
-from service.operations.authorization import Purpose
+from service.operations.purpose import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

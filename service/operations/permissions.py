@@ -13,10 +13,10 @@ from service.domain.built_in_commands import action_of, command_names
 from service.domain.groups import find_group
 from service.domain.permissions import DELIVERING, OF_DEVICES, OF_GROUPS, OF_TENANT, Permission
 from service.errors import ConflictError, InvalidRequestError, NotFoundError
-from service.operations.authorization import Purpose
 from service.operations.devices import find_device_or_none
 from service.operations.known_commands import knowing_commands
 from service.operations.known_groups import knowing
+from service.operations.purpose import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -14,11 +14,11 @@ from service.domain.permissions import Permission
 from service.domain.plans import Verdict, changes
 from service.domain.rollouts import PlannedRollout
 from service.errors import ConflictError, PlanStaleError
-from service.operations.authorization import Purpose
 from service.operations.download_lists import view_of
 from service.operations.downloads import advance, deliverable, delivered
 from service.operations.once import Once
 from service.operations.plans import PlanRequest
+from service.operations.purpose import Purpose
 
 if TYPE_CHECKING:
     from service.domain.instants import Clock

@@ -18,10 +18,10 @@ from service.domain.permissions import Permission
 from service.domain.plans import Plan, PlannedDevice, PlannedPage, Tally, Verdict, digest_of
 from service.domain.rollouts import Reach, Shape, check_shape
 from service.errors import ConflictError, InvalidRequestError, NotFoundError, UnavailableError
-from service.operations.authorization import Purpose
 from service.operations.download_lists import find_target
 from service.operations.downloads import check_members, deliverable
 from service.operations.known_groups import knowing
+from service.operations.purpose import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

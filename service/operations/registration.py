@@ -20,9 +20,9 @@ from service.domain.instants import milliseconds, new_ulid
 from service.domain.permissions import Permission
 from service.domain.tags import check_count, check_tags
 from service.errors import ConflictError, InvalidRequestError
-from service.operations.authorization import Purpose
 from service.operations.devices import find_served
 from service.operations.known_groups import knowing
+from service.operations.purpose import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,9 +17,9 @@ from service.domain.instants import milliseconds
 from service.domain.permissions import Permission
 from service.errors import UnavailableError
 from service.operations.audit_reading import viewed
-from service.operations.authorization import Purpose
 from service.operations.decisions import named, without
 from service.operations.proposed_policies import changed_copy
+from service.operations.purpose import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -17,8 +17,8 @@ from service.domain.materials import WantedComponent
 from service.domain.permissions import Permission
 from service.domain.wanted_versions import check_package, runs
 from service.errors import InvalidRequestError, NotFoundError
-from service.operations.authorization import Purpose
 from service.operations.bringing import MOST_MEMBERS
+from service.operations.purpose import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

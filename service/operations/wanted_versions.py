@@ -33,10 +33,10 @@ from service.errors import (
     NotFoundError,
     UpstreamError,
 )
-from service.operations.authorization import Purpose
 from service.operations.bringing import LOOK_AFTER, MOST_MEMBERS
 from service.operations.known_groups import knowing
 from service.operations.plans import reach_of
+from service.operations.purpose import Purpose
 from service.operations.wish_messages import look_at
 
 if TYPE_CHECKING:

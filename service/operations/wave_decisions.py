@@ -19,9 +19,9 @@ from service.domain.downloads import DeliveryState, Outcome, TargetKind
 from service.domain.groups import DeviceGroup
 from service.domain.instants import milliseconds, new_ulid
 from service.errors import NotFoundError, UnavailableError
-from service.operations.authorization import Purpose
 from service.operations.download_lists import find_target, knowing_targets
 from service.operations.downloads import delivered
+from service.operations.purpose import Purpose
 from service.operations.requesters import RequesterGoneError, requester_now
 from service.operations.who_may import bearer_of
 

@@ -25,7 +25,7 @@ from service.domain.webhooks import (
 )
 from service.domain.work import Work, WorkKind
 from service.errors import ConflictError, InvalidRequestError, NotFoundError
-from service.operations.authorization import Purpose
+from service.operations.purpose import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -28,8 +28,8 @@ from service.composition import aws_ports
 from service.domain.devices import Device
 from service.domain.instants import now_in_utc
 from service.domain.permissions import Permission
-from service.operations.authorization import Purpose
 from service.operations.operations import Operations
+from service.operations.purpose import Purpose
 from service.settings import Settings
 from tests.benchmarks.boto3_door import THREADS
 from tests.benchmarks.measured_service import RecordedPlatform

@@ -14,7 +14,8 @@ from service.domain.artifacts import Artifact
 from service.domain.devices import Device
 from service.domain.permissions import Permission
 from service.errors import ConfigurationError, PermissionDeniedError, UnavailableError
-from service.operations.authorization import Access, Purpose, RequestFacts
+from service.operations.authorization import Access, RequestFacts
+from service.operations.purpose import Purpose
 from tests.service.operations.policies import Advice, Policies
 
 if TYPE_CHECKING:
