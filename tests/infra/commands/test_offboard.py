@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
+import shlex
 import subprocess
 import sys
 import time
@@ -31,6 +33,13 @@ TABLES: Final = {
 }
 NEIGHBOUR: Final = "acme-two"  # begins as the tenant's name does
 ROWS: Final = 60  # of a table: more than one batch
+PAGE: Final = (ROOT / "docs" / "operations.md").read_text()
+COMMANDS: Final = [
+    line
+    for line in re.findall(r"^ *python -m infra (tenants [^\n#]+)$", PAGE, re.MULTILINE)
+    if line.split()[1] not in {"offboard", "destroy", "import", "new"} and "<report>" not in line
+]
+"""Of the page's blocks: those about a tenant that is there and stays."""
 STEPS: Final = (
     "suspend",
     "export",
@@ -57,11 +66,11 @@ class Platform:
         """As the operator has it."""
         return Account(client=self.project.cloud.client, region=self.project.cloud.region)
 
-    def command(self, *words: str) -> list[str]:
-        """`python -m infra tenants` on this project."""
+    def command(self, *words: str, stamps: bool = True) -> list[str]:
+        """`python -m infra tenants` on this project; what stamps is told where the stacks are."""
         script = "import sys, pathlib; from infra.__main__ import main; "
         script += f"sys.exit(main(sys.argv[1:], root=pathlib.Path({str(self.project.root)!r})))"
-        engine = ["--engine", "embedded", "--state", str(self.state)]
+        engine = ["--engine", "embedded", "--state", str(self.state)] if stamps else []
         return [sys.executable, "-c", script, "tenants", *words, *engine]
 
     def environment(self) -> dict[str, str]:
@@ -181,6 +190,39 @@ def test_a_neighbour_with_a_longer_name_is_another() -> None:
         assert two.has(name)
         assert not one.has(name)
     assert not one.has("acme-artifacts-artifacts-0f3a")
+
+
+@pytest.mark.timeout(600)  # eleven commands, three of which stamp or read all stacks
+def test_the_operators_page_is_walked(platform: Platform, tmp_path: Path) -> None:
+    """Each command of its blocks about a tenant that stays, in their order, does its work."""
+    ran = list[str]()
+    for line in COMMANDS:
+        words = shlex.split(
+            line.replace("<tenant>", "globex")
+            .replace("<device group>", "ward-3")
+            .replace("<folder>", str(tmp_path))
+        )[1:]
+        more = ["--quiet", "1"] if words[0] == "suspend" else []
+        stamps = words[0] in {"preview", "up", "drift"}
+        if stamps:
+            more = ["--report", str(tmp_path / f"{len(ran)}.json")]
+        done = subprocess.run(
+            platform.command(*words, *more, stamps=stamps),
+            env=platform.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        # The policy that somebody put into the store by hand is a drift.
+        expected = 4 if words[0] == "drift" else 0
+        assert done.returncode == expected, (line, done.stdout, done.stderr)
+        ran.append(words[0])
+    assert {"list", "preview", "up", "drift", "suspend", "resume", "freeze", "thaw"} <= {*ran}
+    assert "export" in ran
+    assert Archive.opened(tmp_path / "globex.tar", tmp_path / "opened")
+    subprocess.run(
+        platform.command("thaw", "acme", stamps=False), env=platform.environment(), check=True
+    )
 
 
 def test_a_tenant_that_comes_again_keeps_its_file(tmp_path: Path) -> None:
