@@ -85,6 +85,7 @@ def late_device_is_brought(run: DemoRun) -> None:
         runs = app.watch(
             "/v1/versions/recipes?version=1.0",
             lambda view: SECOND in {one["device"] for one in view["devices"]},
+            seconds=150,  # the wish is looked at again a minute after its batch at the soonest
         )
         step.check(bool(runs["devices"]), f"{SECOND} is listed as running it")
 
