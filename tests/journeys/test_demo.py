@@ -9,11 +9,17 @@ from pathlib import Path
 import pytest
 
 from infra.local.cloud.rights import FILE
+from infra.policies.proofs.asking import NoProver, prover_of
 from tests.infra.test_rights import told_used
 from tests.rights import used_by
 
 CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 ROOT = Path(__file__).parents[2]
+PROVED = (
+    "the sampled comparison ran instead"
+    if isinstance(prover_of(ROOT), NoProver)
+    else "no request crosses tenants: proved"
+)
 
 
 def test_demo_help_explains_it_instead_of_running_it() -> None:
@@ -58,6 +64,9 @@ def test_demo_takes_every_step_and_ends_by_itself(tmp_path: Path) -> None:
         "403, decided by `firmware-in-maintenance-window`",
         "lacks: an emergency is declared; a reason is given",
         "what if an emergency were declared: allowed",
+        "recorded decisions would flip",
+        "nothing has changed: it still is allowed",
+        PROVED,
         "the button is off, and says why" if CHROMIUM else "no Chromium here",
         "tag building:7, in line-press, zone-hall-1: found by both",
         "said what runs on it: firmware 1.0.0",
@@ -75,7 +84,7 @@ def test_demo_takes_every_step_and_ends_by_itself(tmp_path: Path) -> None:
         "s after the command",
         "acme notices nothing",
         ", 0 left",
-        "All 37 steps happened",
+        "All 38 steps happened",
     ):
         assert printed in done.stdout
     used, told = used_by((tmp_path / "rights").read_text().splitlines()), told_used()

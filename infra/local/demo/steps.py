@@ -15,7 +15,11 @@ from infra.local.demo.leaving_steps import (
     tenant_is_suspended,
     tenant_leaves,
 )
-from infra.local.demo.permission_steps import policies_are_proved, refusal_is_explained
+from infra.local.demo.permission_steps import (
+    policies_are_proved,
+    policy_is_replayed,
+    refusal_is_explained,
+)
 from infra.local.demo.preparation import DemoRun, ok
 from infra.local.demo.rollout_steps import (
     audit_is_verified,
@@ -253,6 +257,7 @@ STEPS: Final = (
     grant_ends,
     person_is_disabled,
     machine_is_rotated,
+    policy_is_replayed,
     policies_are_proved,
     rollout_ends,
     audit_is_verified,
