@@ -26,13 +26,21 @@ _FOR_NOW: Final = frozenset(
         "ServiceUnavailableException",
     }
 )
+# As botocore's standard mode has them, which a test holds; the query protocol of STS says
+# `Throttling` for what others name an exception.
 _THROTTLED: Final = frozenset(
     {
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
         "LimitExceededException",
+        "PriorRequestNotComplete",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
         "SlowDown",
         "ThrottledException",
+        "Throttling",
         "ThrottlingException",
         "TooManyRequestsException",
     }

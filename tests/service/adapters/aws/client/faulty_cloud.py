@@ -18,6 +18,10 @@ _THROTTLED: Final = (
     b"X-Amzn-ErrorType: ThrottlingException\r\nContent-Length: 35\r\n\r\n"
     b'{"__type":"ThrottlingException"}   '
 )
+_NO_ROLE_NOW: Final = (
+    b"<ErrorResponse><Error><Code>Throttling</Code><Message>Rate exceeded</Message></Error>"
+    b"<RequestId>1</RequestId></ErrorResponse>"
+)
 # As S3 says it to a HEAD, whose answer has no body (source: Amazon S3 API reference, "HeadObject").
 _SLOW_DOWN: Final = b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\n\r\n"
 
@@ -27,7 +31,10 @@ class FaultyCloud:
 
     Attributes:
         spoilt: bytes of a request; those of one tenant hold its name.
-        fault: ``down``, ``hanging``, ``slow``, ``throttling``, ``garbage``, ``cut``, or none: "".
+        fault: ``down``, ``hanging``, ``slow``, ``throttling``, ``garbage``, ``cut`` in its middle,
+            ``cut late``, or none: "".
+        met: requests that met a fault so far.
+        cut_off: answers that were cut, whole.
         released: what is slow is answered then.
     """
 
@@ -36,7 +43,8 @@ class FaultyCloud:
         self._cloud = parts.hostname or "", parts.port or 80
         self.spoilt, self.fault = b"", ""
         self.released = asyncio.Event()
-        self.url = ""
+        self.url, self.met = "", 0
+        self.cut_off: list[bytes] = []
         self._connections: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
@@ -62,9 +70,10 @@ class FaultyCloud:
         """One connection: kept, as AWS keeps it, until a fault ends it."""
         try:
             fault = ""
-            while fault not in {"down", "cut"}:
+            while fault not in {"down", "cut", "cut late"}:
                 request = await _message(reader)
                 fault = self.fault if self.spoilt and self.spoilt in request else ""
+                self.met += bool(fault)
                 if fault != "down":
                     writer.write(await self._answer(request, fault))
                     await writer.drain()
@@ -80,6 +89,10 @@ class FaultyCloud:
         match fault:
             case "hanging" | "slow":
                 await self.released.wait()
+            case "throttling" if b"Action=AssumeRole" in request:
+                return b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/xml\r\n" + (
+                    b"Content-Length: %d\r\n\r\n" % len(_NO_ROLE_NOW) + _NO_ROLE_NOW
+                )
             case "throttling":
                 return _SLOW_DOWN if is_head else _THROTTLED
             case "garbage" if is_head:
@@ -93,7 +106,10 @@ class FaultyCloud:
         answer = await _message(reader, is_head=is_head)
         writer.close()
         await writer.wait_closed()
-        return answer[: len(answer) // 2] if fault == "cut" else answer
+        if fault not in {"cut", "cut late"}:
+            return answer
+        self.cut_off.append(answer)
+        return answer[: len(answer) // 2 if fault == "cut" else -10]
 
 
 async def _message(reader: asyncio.StreamReader, *, is_head: bool = False) -> bytes:

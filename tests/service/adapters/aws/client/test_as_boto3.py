@@ -16,7 +16,11 @@ from botocore.compat import HTTPHeaders
 from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
-from botocore.retries.standard import RetryContext, StandardRetryConditions
+from botocore.retries.standard import (
+    RetryContext,
+    StandardRetryConditions,
+    ThrottledRetryableChecker,
+)
 
 from service.adapters.aws.client.failures import AwsRefusalError, NoAnswerError
 from service.adapters.aws.client.line import Reply
@@ -215,6 +219,18 @@ def test_each_error_is_repeated_as_boto3_would(asked: list[Request]) -> None:
                 assert retries.is_repeated(operation, error, context) == wanted, refusal
                 looked_at += 1
     assert looked_at > 400
+
+
+def test_what_botocore_calls_throttling_is_for_now() -> None:
+    """A tenant whose call AWS slows down is told to come again, whatever the service names it."""
+    codes: list[str] = getattr(ThrottledRetryableChecker, "_THROTTLED_ERROR_CODES")  # noqa: B009
+    for code in codes:
+        refusal = AwsRefusalError("AssumeRole", code=code, status=400, members={})
+        # Of a transaction others are in the way, and the breaker takes no notice of them.
+        of_others = code == "TransactionInProgressException"
+        assert refusal.is_for_now, code
+        assert refusal.is_throttled is not of_others, code
+        assert not refusal.is_fault, code
 
 
 @pytest.mark.parametrize("is_lost", [True, False])
