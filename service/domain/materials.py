@@ -27,7 +27,7 @@ MOST_STORED: Final = 300_000
 """Bytes of what is stored of one (a row has 400 KB; source: DynamoDB developer guide, "Service,
 account, and table quotas in Amazon DynamoDB")."""
 MAX_TEXT: Final = 300
-_MOST_READ: Final = 8 * MOST_STORED  # characters of JSON behind the packed text
+_MOST_READ: Final = 8 * MOST_STORED  # bytes of JSON behind the packed text
 _PURL: Final = "pkg:"
 
 
@@ -82,10 +82,14 @@ class Materials:
         """The components as they are stored, at most ``MOST_STORED`` characters of ASCII.
 
         Raises:
-            ValueError: they are more.
+            ValueError: they are more, or more than is read of what was stored.
         """
         rows = [[one.name, one.version, one.purl] for one in self.components]
-        text = base64.b64encode(zlib.compress(json.dumps(rows).encode())).decode()
+        whole = json.dumps(rows).encode()
+        # What repeats itself packs well: a row of few bytes may hold more than is read again.
+        if len(whole) > _MOST_READ:
+            raise ValueError("too large to be read again")
+        text = base64.b64encode(zlib.compress(whole)).decode()
         if len(text) > MOST_STORED:
             raise ValueError("too large to be stored")
         return text
@@ -121,8 +125,7 @@ def read_components(content: bytes) -> tuple[tuple[Component, ...], bool] | None
     components: dict[Component, None] = {}
     is_whole = True
     for one in found:
-        texts = (one.name, one.version, one.purl)
-        if not one.name or max(map(len, texts)) > MAX_TEXT or len(components) == MOST_COMPONENTS:
+        if not one.name or not _can_be_told(one) or len(components) == MOST_COMPONENTS:
             is_whole = False
             continue
         components[one] = None
@@ -219,6 +222,20 @@ def _purl(text: str) -> str:
         return text if text.startswith(_PURL) and WantedComponent.of(text) else ""
     except InvalidRequestError:
         return ""
+
+
+def _can_be_told(one: Component) -> bool:
+    """Whether each text is short, and can be written in an answer.
+
+    JSON may escape half of a pair of surrogates (source: RFC 8259, section 8.2), which is no
+    character and has no UTF-8.
+    """
+    texts = (one.name, one.version, one.purl)
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError:
+        return False
+    return max(map(len, texts)) <= MAX_TEXT
 
 
 def _text(said: dict[str, Any], name: str) -> str:

@@ -100,11 +100,12 @@ class Versions:
         wanted = WantedComponent.of(component)
         counts = await self.counts(access, package)
         bills = await each(partial(self._bills, access.principal.tenant), counts[:MOST_ASKED])
-        viewable = await self._viewable(access, [one for some in bills for one in some])
+        read = [one for some in bills for one in some if one is not None]
+        viewable = await self._viewable(access, read)
         holding: list[VersionWith] = []
         unknown = list(counts[MOST_ASKED:])
         for count, some in zip(counts[:MOST_ASKED], bills, strict=True):
-            known = [one for one in some if one.file_id in viewable]
+            known = [one for one in some if one is not None and one.file_id in viewable]
             fitting = {it: None for one in known for it in one.components if wanted.fits(it)}
             if fitting:
                 shown = tuple(fitting)[:_SHOWN]
@@ -114,12 +115,16 @@ class Versions:
                 unknown.append(count)
         return VersionsWith(holding=tuple(holding), unknown=tuple(unknown))
 
-    async def _bills(self, tenant: Tenant, count: VersionCount) -> Sequence[Materials]:
+    async def _bills(self, tenant: Tenant, count: VersionCount) -> Sequence[Materials | None]:
+        """Its bills; ``None`` for each of which nothing is known, and for those beyond ``_BILLS``.
+
+        Fail closed: a clean bill beside one that nobody has read proves nothing.
+        """
         files = await self.bills.of_package(
-            tenant, package=count.package, version=count.version, most=_BILLS
+            tenant, package=count.package, version=count.version, most=_BILLS + 1
         )
-        found = await each(partial(self.bills.read, tenant), files)
-        return [one for one in found if one is not None]
+        found = await each(partial(self.bills.read, tenant), files[:_BILLS])
+        return [*found, *([None] * len(files[_BILLS:]))]
 
     async def _viewable(self, access: Access, bills: Sequence[Materials]) -> frozenset[str]:
         """Files of the bills that the caller may view."""

@@ -84,6 +84,22 @@ def test_a_bill_of_which_not_all_is_kept_is_not_trusted(service: ServiceUnderTes
     assert ask(service, "other") == ([], ["1"])
 
 
+def test_a_clean_bill_hides_no_other_one(service: ServiceUnderTest) -> None:
+    """A version with a second bill that nobody has read, or with more than are looked at."""
+    clean = {**BILL, "components": []}
+    controller(service, "1", bill(service, clean))
+    xml = b"<bom/>"
+    named = f"{URL}/{upload(service, xml, 'sbom/bom.xml')}"
+    controller(service, "1", {"sha256": digest(xml), "url": named})
+    for number in range(5):
+        controller(service, "2", bill(service, clean, f"sbom/0{number}.json"))
+    runs(service, "press-01", "1")
+    runs(service, "press-02", "2")
+    assert ask(service, "log4j-core") == ([], ["1"])
+    controller(service, "2", bill(service, BILL, "sbom/99.json"))
+    assert ask(service, "log4j-core") == ([], ["1", "2"])
+
+
 def test_another_tenants_bill_tells_nothing(service: ServiceUnderTest) -> None:
     """The same package and version at another tenant: nobody knows there."""
     controller(service, "1", bill(service))

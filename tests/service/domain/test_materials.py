@@ -126,6 +126,30 @@ def test_what_is_stored_is_bounded() -> None:
     assert Materials.unpacked(kept.packed()) == kept.components
 
 
+def test_what_packs_well_is_read_again() -> None:
+    """Five thousand names of one letter take 40 KB packed, and 3 MB once they are unpacked."""
+    components = tuple(
+        Component(name=f"{number} {'a' * 280}", version="b" * 290)
+        for number in range(MOST_COMPONENTS)
+    )
+    bill = Materials(
+        file_id="f", name="n", size=1, sha256="s", components=components, is_whole=True
+    )
+    kept = bill.fitting()
+    assert 0 < len(kept.components) < len(components)
+    assert not kept.is_whole
+    assert Materials.unpacked(kept.packed()) == kept.components
+
+
+@pytest.mark.parametrize("member", ["name", "version", "purl", "group"])
+def test_half_a_surrogate_pair_is_no_component(member: str) -> None:
+    """What JSON lets through and no answer can be written with; the rest stands."""
+    good = {"name": "good", "version": "1", "purl": LOG4J, "group": "g"}
+    text = f"{LOG4J}\ud800" if member == "purl" else "\ud800"
+    found = read({"bomFormat": "CycloneDX", "components": [good | {member: text}, good]})
+    assert found == ((Component(name="g/good", version="1", purl=LOG4J),), False)
+
+
 @pytest.mark.parametrize(
     ("asked", "names"),
     [
