@@ -184,7 +184,8 @@ class DeviceTable:
         try:
             self.client.put_item(
                 TableName=self.name,
-                Item={"partition": self._partition, "sk": {"S": sk}, **columns},
+                # The key last: columns of a file from elsewhere name no other partition.
+                Item={**columns, "partition": self._partition, "sk": {"S": sk}},
                 ConditionExpression="attribute_not_exists(sk)",
             )
         except ClientError as error:

@@ -6,6 +6,9 @@ digest, so that an export that was killed goes on with the part in which it was.
     manifest.json         format, tenant, when and by whom, of each part its size and SHA-256
     <part>.jsonl          a line of JSON each
     files/<sha256>        content of files, once each
+
+People's addresses and the tenant's trail stand in it, so it is its maker's alone (0600, folders
+0700) from the first byte on, whatever the umask; whom it is handed to is for them to say.
 """
 
 from __future__ import annotations
@@ -55,7 +58,7 @@ class Workshop:
             if known["tenant"] != head["tenant"]:
                 raise ArchiveError(f"{folder}: holds an export of `{known['tenant']}`")
             return cls(folder=folder, head=known)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         made = cls(folder=folder, head={"format": FORMAT, **head, "parts": {}})
         made.write_manifest()
         return made
@@ -77,8 +80,7 @@ class Workshop:
             return
         hashed, size = hashlib.sha256(), 0
         new = self.folder / f".{name}"
-        new.parent.mkdir(parents=True, exist_ok=True)
-        with new.open("wb") as file:
+        with private(new) as file:
             for line in lines:
                 content = f"{line}\n".encode()
                 hashed.update(content)
@@ -97,9 +99,9 @@ class Workshop:
         """Keep a file's content under its digest; SHA-256 and size."""
         hashed, size = hashlib.sha256(), 0
         files = self.folder / "files"
-        files.mkdir(exist_ok=True)
+        files.mkdir(mode=0o700, exist_ok=True)
         new = files / ".new"
-        with new.open("wb") as file:
+        with private(new) as file:
             for chunk in chunks:
                 hashed.update(chunk)
                 size += len(chunk)
@@ -111,7 +113,7 @@ class Workshop:
     def write_manifest(self) -> None:
         """Replace the manifest as a whole."""
         new = self.folder / f".{MANIFEST}"
-        with new.open("wb") as file:
+        with private(new) as file:
             file.write(json.dumps(self.head, indent=1, sort_keys=True).encode() + b"\n")
             _flush(file)
         new.replace(self.folder / MANIFEST)
@@ -121,11 +123,21 @@ class Workshop:
         names = [MANIFEST, *sorted(self.parts)]
         names += sorted(f"files/{one.name}" for one in (self.folder / "files").glob("[0-9a-f]*"))
         new = file.with_name(f".{file.name}")
-        with tarfile.open(new, "w", format=tarfile.PAX_FORMAT) as tar:
+        with (
+            private(new) as opened,
+            tarfile.open(fileobj=opened, mode="w", format=tarfile.PAX_FORMAT) as tar,
+        ):
             for name in names:
                 tar.add(self.folder / name, arcname=name, filter=_plain)
         new.replace(file)
         return sha256_of(file)
+
+
+def private(file: Path) -> IO[bytes]:
+    """A file to be written that nobody else may read; what a killed run left of it goes first."""
+    # Not opened again: it would keep the mode that it has.
+    file.unlink(missing_ok=True)
+    return os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
 def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:

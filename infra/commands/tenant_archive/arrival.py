@@ -2,6 +2,10 @@
 
 People are invited anew and get new ids, so grants are written anew for whom has the same address,
 and what old ids became is kept. Every step may be repeated: what is there already stays.
+
+The tenant has had the file in its hands, and its digests are signed by nobody; it is brought in
+with the operator's rights, in tables that all tenants share. So each row is held to the tenant's
+own partitions before anything is written.
 """
 
 from __future__ import annotations
@@ -16,12 +20,12 @@ from botocore.exceptions import ClientError
 from infra import names
 from infra.commands import moves
 from infra.commands.device_rows import DeviceTable
-from infra.commands.tenant_archive.archive import ArchiveError
+from infra.commands.tenant_archive.archive import ArchiveError, private
 from service.cedar.granted import fingerprint, granted_statement
 from service.cedar.values import EntityUid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from infra.commands.account import Account
@@ -31,6 +35,15 @@ if TYPE_CHECKING:
 _CONDITION_FAILED: Final = "ConditionalCheckFailedException"
 _FILE_NOUNS: Final = ("files", "file")
 _LIVING: Final = frozenset({"active", "pending"})
+_ROWS: Final = {
+    "groups.jsonl": (names.DEVICES_TABLE, "partition", "groups"),
+    "command-types.jsonl": (names.DEVICES_TABLE, "partition", "command-types"),
+    "grants.jsonl": (names.COMMANDS_TABLE, "thing", "grants"),
+}
+"""Part whose lines are rows -> table, its key, the noun of the one partition (`<tenant>--…`)."""
+_PEOPLE_OF_A_ROW: Final = 2_000
+"""Of some 90 bytes each; an item has 400 KB (source: DynamoDB developer guide, "Service, account,
+and table quotas in Amazon DynamoDB")."""
 OPERATORS_PARTITION: Final = "#imported"
 
 
@@ -55,7 +68,8 @@ class Moved:
         """Replace the file as a whole."""
         new = file.with_name(f".{file.name}")
         text = json.dumps({"people": self.people, "versions": self.versions}, indent=1)
-        new.write_text(f"{text}\n", encoding="utf-8")
+        with private(new) as opened:
+            opened.write(f"{text}\n".encode())
         new.replace(file)
 
 
@@ -83,7 +97,8 @@ class Arrival:
         """Bring everything in.
 
         Raises:
-            ArchiveError: it is another tenant's, or was made on this platform.
+            ArchiveError: it is another tenant's, has a row of another tenant's, or was made on this
+                platform; nothing is done.
             botocore.exceptions.ClientError: AWS refused; what was said until then is done.
         """
         said = self.archive.manifest
@@ -91,16 +106,31 @@ class Arrival:
             raise ArchiveError(f"the archive is of `{said['tenant']}`, not of `{self.tenant.id}`")
         if said["pool_id"] == self.tenant.pool_id:
             raise ArchiveError("the archive was made here: nothing moves")
+        self._check_rows()
         moved = Moved.read(self.ids)
         self._people(moved)
         for part in ("groups.jsonl", "command-types.jsonl"):
-            rows = list(self.archive.lines(part))
-            new = sum(self._put(names.DEVICES_TABLE, row) for row in rows)
+            rows, table = list(self.archive.lines(part)), _ROWS[part][0]
+            new = sum(self._put(table, row) for row in rows)
             self.say(f"{part}: {new} of {len(rows)} are new")
         self._devices()
         self._files(moved)
         self._grants(moved)
         self._note(moved)
+
+    def _check_rows(self) -> None:
+        """Fail closed: one row that is not in its partition of the tenant, and nothing comes in.
+
+        Rows of files are picked by their partition (``_rows_of_files``), devices by their name
+        (``moves.imported``).
+        """
+        for part, (_, key, noun) in _ROWS.items():
+            own = {"S": f"{names.thing_prefix(self.tenant.id)}{noun}"}
+            for number, row in enumerate(self.archive.lines(part), start=1):
+                if row.get(key) != own:
+                    raise ArchiveError(
+                        f"{part}, line {number}: is no row of `{own['S']}` but of {row.get(key)}"
+                    )
 
     def _people(self, moved: Moved) -> None:
         cognito, pool = self.account.client("cognito-idp"), self.tenant.pool_id
@@ -173,7 +203,8 @@ class Arrival:
         prefix = names.thing_prefix(self.tenant.id)
         for line in self.archive.lines("history.jsonl"):
             partition = line["row"].get("thing", {}).get("S", "")
-            if partition.removeprefix(prefix).partition("#")[0] in _FILE_NOUNS:
+            noun = partition.removeprefix(prefix).partition("#")[0]
+            if partition.startswith(prefix) and noun in _FILE_NOUNS:
                 yield line["row"]
 
     def _grants(self, moved: Moved) -> None:
@@ -183,6 +214,9 @@ class Arrival:
             text = {name: value["S"] for name, value in row.items() if "S" in value}
             until = datetime.fromtimestamp(int(row["until"]["N"]) / 1000, UTC)
             if text["state"] not in _LIVING or until <= datetime.now(UTC):
+                continue
+            # Fail closed: one that is known here may have been revoked since.
+            if self._has(names.COMMANDS_TABLE, {key: row[key] for key in ("thing", "sk")}):
                 continue
             subject = moved.people.get(text["subject"])
             if subject is None or text["template"] not in templates:
@@ -242,6 +276,10 @@ class Arrival:
         }
         return self._put(names.COMMANDS_TABLE, anew)
 
+    def _has(self, table: str, key: dict[str, Any]) -> bool:
+        dynamodb = self.account.client("dynamodb")
+        return "Item" in dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True)
+
     def _put(self, table: str, row: dict[str, Any]) -> bool:
         """Whether the row is new; one that is there stays."""
         try:
@@ -256,21 +294,31 @@ class Arrival:
 
     def _note(self, moved: Moved) -> None:
         """In the audit table, outside all tenants' trails: which person of before is who now."""
-        self.account.client("dynamodb").put_item(
-            TableName=names.AUDIT_TABLE,
-            Item={
-                "partition": {"S": OPERATORS_PARTITION},
-                "sk": {"S": f"{self.tenant.id} {self.archive.manifest['began_at']}"},
-                "by": {"S": self.by},
-                "at": {"S": datetime.now(UTC).isoformat(timespec="seconds")},
-                "people": {"M": {old: {"S": new} for old, new in moved.people.items()}},
-            },
-        )
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        for number, people in enumerate(people_of_rows(moved.people)):
+            more = f" {number}" if number else ""
+            self.account.client("dynamodb").put_item(
+                TableName=names.AUDIT_TABLE,
+                Item={
+                    "partition": {"S": OPERATORS_PARTITION},
+                    "sk": {"S": f"{self.tenant.id} {self.archive.manifest['began_at']}{more}"},
+                    "by": {"S": self.by},
+                    "at": {"S": at},
+                    "people": {"M": people},
+                },
+            )
         self.say(f"what old ids became: {self.ids}")
         self.say(f"what did not come: {self.archive.manifest['cannot_move']}")
         for noun, why in self.archive.manifest["parts"]["history.jsonl"]["not_taken"].items():
             self.say(f"  {noun}: {why}")
         self.say("  histories and the audit trail: stay in the archive, where they verify")
+
+
+def people_of_rows(people: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Which person of before is who now, as many as a row of DynamoDB takes; one row if nobody."""
+    moved = sorted(people.items())
+    for start in range(0, max(len(moved), 1), _PEOPLE_OF_A_ROW):
+        yield {old: {"S": new} for old, new in moved[start : start + _PEOPLE_OF_A_ROW]}
 
 
 def _with_version(row: dict[str, Any], moved: Moved) -> dict[str, Any]:

@@ -168,6 +168,7 @@ class Contents:
             return
         fetched = into.folder / "fetched.jsonl"  # no part: lines as they come, the last may be torn
         known = _known(fetched)
+        fetched.touch(mode=0o600)
         with fetched.open("a", encoding="utf-8") as progress:
             progress.write("\n")  # ends a torn line
             for version in self._versions():

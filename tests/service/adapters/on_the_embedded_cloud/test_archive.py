@@ -234,3 +234,26 @@ def test_a_tenant_arrives_on_a_second_platform(
     got = cloud.client("s3").get_object(Bucket=outputs["bucket"], Key="recipes/steel.json")
     assert got["Body"].read() == b'{"temperature": 900}'
     assert "sha256" in got["Metadata"]
+
+
+def test_a_revoked_grant_stays_revoked(
+    archive: Path, lived_in: dict[str, Any], second: Project
+) -> None:
+    """It was revoked on the new platform, and the import is repeated after that."""
+    cloud = second.cloud
+    own = {"AWS_ENDPOINT_URL": cloud.endpoint_url, "AWS_REGION": cloud.region}
+    permissions, table = cloud.client("verifiedpermissions"), cloud.client("dynamodb")
+    store = second.engine.outputs("acme").outputs["policy_store_id"]
+    operator(cloud.environment | own, "import", "acme", str(archive))
+    key = {"thing": {"S": "acme--grants"}, "sk": {"S": lived_in["grant"]["id"]}}
+    row = table.get_item(TableName="cedarfleet-commands", Key=key)["Item"]
+    permissions.delete_policy(policyStoreId=store, policyId=row["policy_id"]["S"])
+    table.put_item(TableName="cedarfleet-commands", Item=row | {"state": {"S": "revoked"}})
+
+    said = operator(cloud.environment | own, "import", "acme", str(archive))
+    assert "grants: 0 are given anew" in said
+    pages = permissions.get_paginator("list_policies").paginate(policyStoreId=store)
+    held = [one["definition"].get("static", {}) for page in pages for one in page["policies"]]
+    assert not [one for one in held if one.get("description", "").startswith("grant ")]
+    kept = table.get_item(TableName="cedarfleet-commands", Key=key)["Item"]
+    assert kept["state"] == {"S": "revoked"}
