@@ -46,6 +46,7 @@ from service.adapters.aws.telemetry import DynamoTelemetry
 from service.adapters.aws.tenants import DynamoTenantRegistry
 from service.adapters.aws.things import IotThings
 from service.adapters.aws.timers import SchedulerTimers
+from service.adapters.aws.usage import DynamoUsageDays
 from service.adapters.aws.wanted_versions import DynamoRunningVersions, DynamoWantedVersions
 from service.adapters.aws.webhooks import DynamoWebhooks, KmsWebhookSecrets
 from service.adapters.aws.work import SqsWorkQueue
@@ -226,6 +227,7 @@ def aws_ports(
         device_states=ShadowDeviceStates(aws=door),
         device_logs=S3DeviceLogs(aws=door),
         telemetry=DynamoTelemetry(aws=door, settings=records),
+        usage=DynamoUsageDays(aws=door, settings=records),
         work_queue=SqsWorkQueue(
             aws=door, settings=settings.work, longest_answer_seconds=aws.read_seconds
         ),

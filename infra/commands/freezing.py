@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FROZEN_DIGEST: Final = "frozen"
 GOES_ON: Final = (
-    *("View", "ViewPeople", "ViewAudit", "ViewMachines", "ViewGrants"),
+    *("View", "ViewPeople", "ViewAudit", "ViewUsage", "ViewMachines", "ViewGrants"),
     *("StopDevice", "CancelDownload", "RevokeGrant"),
 )
 """Actions that are let through: reading, and what only takes something away."""

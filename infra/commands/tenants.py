@@ -24,6 +24,7 @@ from infra.commands import (
     stack_run,
     tenant_freeze,
     tenant_switch,
+    tenant_usage,
 )
 from infra.commands.offboarding import command as offboarding
 from infra.commands.run_report import ReportError
@@ -55,6 +56,7 @@ VERBS: Final = {
     "resume": "restore a tenant that was suspended, as it was",
     "freeze": "let nobody change a tenant, a group's devices, or all tenants, in seconds",
     "thaw": "end that",
+    "usage": "what each used, day by day, as it was counted",
     "export": "write a tenant's data into one file, with digests",
     "import": "bring such a file into a tenant that is stamped on another platform",
     "offboard": "take a tenant away with all it left, prove it, and certify it",
@@ -73,6 +75,7 @@ def add_arguments(verbs: Mapping[str, argparse.ArgumentParser]) -> None:
     tenant_switch.add_arguments(verbs["resume"], suspends=False)
     tenant_freeze.add_arguments(verbs["freeze"], freezes=True)
     tenant_freeze.add_arguments(verbs["thaw"], freezes=False)
+    tenant_usage.add_arguments(verbs["usage"])
     archives.add_export_arguments(verbs["export"])
     archives.add_import_arguments(verbs["import"])
     offboarding.add_offboard_arguments(verbs["offboard"])
@@ -128,6 +131,7 @@ def run(options: argparse.Namespace, *, root: Path) -> int:
             "resume": partial(tenant_switch.run, options, root=root),
             "freeze": partial(tenant_freeze.run, options, root=root),
             "thaw": partial(tenant_freeze.run, options, root=root),
+            "usage": partial(tenant_usage.run, options, root=root),
             "export": partial(archives.export, options, root=root),
             "import": partial(archives.bring, options, root=root),
             "offboard": partial(offboarding.offboard, options, root=root),

@@ -30,6 +30,7 @@ _MEMBERS: Final[Mapping[str, Any]] = {
     "criticality": "high",
     "csr": "-----BEGIN CERTIFICATE REQUEST-----\n...\n-----END CERTIFICATE REQUEST-----\n",
     "cursor": None,
+    "day": "2026-09-30",
     "description": "presses of hall 1",
     "detail": {},
     "device": "press-07",

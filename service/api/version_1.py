@@ -101,6 +101,7 @@ from service.api.query import check_headers, check_query
 from service.api.registration import register_device, renew_enrolment_code
 from service.api.replays import replay_decisions
 from service.api.telemetry import read_telemetry
+from service.api.usage import read_usage
 from service.api.wanted_versions import (
     end_wanted_version,
     list_running,
@@ -198,6 +199,7 @@ ROUTES: Final[list[Any]] = [
     read_audit,
     read_audit_chain,
     export_audit,
+    read_usage,
     follow_events,
     list_webhooks,
     make_webhook,

@@ -15,6 +15,7 @@ class Permission(StrEnum):
     VIEW_PEOPLE = "ViewPeople"
     MANAGE_PEOPLE = "ManagePeople"
     VIEW_AUDIT = "ViewAudit"
+    VIEW_USAGE = "ViewUsage"
     VIEW_MACHINES = "ViewMachines"
     MANAGE_MACHINES = "ManageMachines"
     MANAGE_COMMAND_TYPES = "ManageCommandTypes"
@@ -79,6 +80,7 @@ OF_TENANT: Final = frozenset(
         Permission.VIEW_PEOPLE,
         Permission.MANAGE_PEOPLE,
         Permission.VIEW_AUDIT,
+        Permission.VIEW_USAGE,
         Permission.VIEW_MACHINES,
         Permission.MANAGE_MACHINES,
         Permission.MANAGE_COMMAND_TYPES,

@@ -37,6 +37,7 @@ class WorkKind(StrEnum):
     SETTLE_RETIRED = "settle-retired"
     BRING_VERSION = "bring-version"
     BRING_DEVICE = "bring-device"
+    COUNT_USAGE = "count-usage"
 
 
 LAST_ATTEMPT: Final = 10

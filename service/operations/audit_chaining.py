@@ -15,10 +15,12 @@ import structlog
 
 from service.domain.audit_chain import MOST_ENTRIES, Checkpoint, Link
 from service.domain.instants import milliseconds, time_of
+from service.domain.usage import day_of
 from service.domain.work import Work, WorkKind
 from service.errors import UnavailableError
 from service.operations.audit_outcomes import FIRST_LOOK, commanding, outcome_work
 from service.operations.decided_events import decisions_work, tells_something
+from service.operations.usage import usage_work
 
 if TYPE_CHECKING:
     from service.domain.audit_entries import Entry
@@ -72,6 +74,8 @@ class AuditChaining:
                 await self.queue.send([decisions_work(tenant, link.number)], delay_seconds=1)
             if commanding(taken):
                 await self.queue.send([outcome_work(tenant, link.number)], delay_seconds=FIRST_LOOK)
+            if head is None or day_of(head.made_at) < day_of(link.made_at):
+                await self.queue.send([usage_work(tenant)], delay_seconds=1)
             left = self._left(last)
             if last is not None and left and link.number == last.number + 1:
                 # Asked for before there is anything to sign: whoever dies here owes nobody.

@@ -66,6 +66,7 @@ from service.operations.rollout import Rollout
 from service.operations.selections import Selections
 from service.operations.telemetry import DeviceTelemetry
 from service.operations.traced_decisions import TracedAdvice, TracedDecisions
+from service.operations.usage import Usage, UsageCounting
 from service.operations.versions import Versions
 from service.operations.wanted_versions import Wishes
 from service.operations.wave_decisions import WaveDecisions
@@ -300,6 +301,7 @@ class Operations:
         self.states = States(devices=ports.devices, states=ports.device_states, clock=ports.clock)
         self.logs = Logs(devices=ports.devices, logs=ports.device_logs)
         self.telemetry = DeviceTelemetry(devices=ports.devices, telemetry=ports.telemetry)
+        self.usage = Usage(usage=ports.usage, clock=ports.clock)
         self.registration = Registration(
             devices=ports.devices,
             groups=ports.groups,
@@ -471,6 +473,15 @@ class Operations:
             clock=ports.clock,
             settings=jobs,
         )
+        counting = UsageCounting(
+            usage=ports.usage,
+            entries=ports.audit_entries,
+            downloads=ports.download_records,
+            files=ports.file_records,
+            devices=ports.devices,
+            timers=ports.timers,
+            clock=ports.clock,
+        )
         return Worker(
             queue=ports.work_queue,
             tenants=ports.tenants,
@@ -498,6 +509,7 @@ class Operations:
                 WorkKind.SETTLE_RETIRED: retired.handle,
                 WorkKind.BRING_VERSION: bringing.look,
                 WorkKind.BRING_DEVICE: bringing.device,
+                WorkKind.COUNT_USAGE: counting.handle,
             },
         )
 

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from service.ports.telemetry import Telemetry
     from service.ports.tenants import TenantRegistry
     from service.ports.traces import Traces
+    from service.ports.usage import UsageDays
     from service.ports.wanted_versions import RunningVersions, WantedVersions
     from service.ports.webhooks import WebhookRecords, WebhookSecrets, WebhookSender
     from service.ports.work import Timers, WorkQueue
@@ -97,6 +98,7 @@ class Ports:
     grant_records: GrantRecords
     granted_policies: GrantedPolicies
     telemetry: Telemetry
+    usage: UsageDays
     device_states: DeviceStates
     device_logs: DeviceLogs
     work_queue: WorkQueue

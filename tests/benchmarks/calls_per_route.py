@@ -255,6 +255,7 @@ REQUESTS: Final = (
     Asked(route="GET /v1/audit"),
     Asked(route="GET /v1/audit/chain"),
     Asked(route="GET /v1/audit/export"),
+    Asked(route="GET /v1/usage"),
     Asked(route="GET /v1/events", path="?seconds=0"),
     Asked(route="GET /v1/webhooks"),
     Asked(

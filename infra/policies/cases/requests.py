@@ -34,6 +34,7 @@ _TENANT_ACTIONS: Final = (
     "ViewPeople",
     "ManagePeople",
     "ViewAudit",
+    "ViewUsage",
     "ViewMachines",
     "ManageMachines",
     "ManageCommandTypes",

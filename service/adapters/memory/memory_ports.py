@@ -43,6 +43,7 @@ from service.adapters.memory.revocations import MemoryRevocations
 from service.adapters.memory.signing_keys import MemorySigningKeys
 from service.adapters.memory.telemetry import MemoryTelemetry
 from service.adapters.memory.tenants import MemoryTenantRegistry
+from service.adapters.memory.usage import MemoryUsageDays
 from service.adapters.memory.wanted_versions import MemoryRunningVersions, MemoryWantedVersions
 from service.adapters.memory.webhooks import (
     MemoryWebhooks,
@@ -113,6 +114,7 @@ class MemoryPorts(Ports):
     grant_records: MemoryGrantRecords
     granted_policies: MemoryGrantedPolicies
     telemetry: MemoryTelemetry
+    usage: MemoryUsageDays
     device_states: MemoryDeviceStates
     device_logs: MemoryDeviceLogs
     work_queue: MemoryWorkQueue
@@ -170,6 +172,7 @@ class MemoryPorts(Ports):
             grant_records=MemoryGrantRecords(),
             granted_policies=MemoryGrantedPolicies(revocations=revocations, stores=stores),
             telemetry=MemoryTelemetry(),
+            usage=MemoryUsageDays(),
             device_states=MemoryDeviceStates(),
             device_logs=MemoryDeviceLogs(),
             work_queue=MemoryWorkQueue(),

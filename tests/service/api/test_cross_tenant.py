@@ -158,6 +158,7 @@ ASKED: Final[Mapping[str, Mapping[str, Any] | None]] = {
     },
     "read_audit_chain": {},
     "export_audit": {},
+    "read_usage": {},
     # Whose events are told, test_events.py tells: a stream does not end.
     "follow_events": {"params": {"nouns": "{none}"}},
     "list_webhooks": {"params": {"cursor": "{webhook}"}},

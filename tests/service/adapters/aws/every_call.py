@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -65,6 +65,7 @@ from service.domain.plans import Plan, PlannedDevice, Verdict
 from service.domain.rates import Rate
 from service.domain.rollouts import Reach, Shape, WaveSize, Window
 from service.domain.selections import Selection
+from service.domain.usage import UsageDay
 from service.domain.wanted_versions import Batch as WishBatch
 from service.domain.wanted_versions import Running, WantedVersion
 from service.domain.webhooks import Delivery, SealedSecret, Webhook
@@ -301,6 +302,17 @@ LINK: Final = Link.after(
 CHECKPOINT: Final = Checkpoint(
     tenant="acme", number=1, link=LINK.hash, total=1, at=AT, key="a2V5", signature="c2lnbg=="
 )
+USAGE: Final = UsageDay(
+    day=date(2026, 10, 1),
+    counted_at=AT,
+    decisions=1,
+    denials=0,
+    commands=1,
+    deliveries=0,
+    bytes_delivered=0,
+    bytes_uploaded=0,
+    end=None,
+)
 WEBHOOK: Final = Webhook(
     webhook_id=ID,
     tenant="acme",
@@ -400,6 +412,9 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         "event_log.last": (tenant,),
         "event_log.append": (tenant | {"page": PAGE},),
         "event_log.since": (tenant | {"number": 1, "most": 1},),
+        "usage.keep": (tenant | {"day": USAGE},),
+        "usage.newest": (tenant,),
+        "usage.between": (tenant | {"first": USAGE.day, "last": USAGE.day},),
         "audit_chain.last": (tenant | {"most": 1},),
         "audit_chain.append": (tenant | {"link": LINK},),
         "audit_chain.since": (tenant | {"number": 1, "most": 1},),

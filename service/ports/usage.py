@@ -1,0 +1,34 @@
+"""What tenants used, day by day."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    from service.domain.tenants import Tenant
+    from service.domain.usage import UsageDay
+
+
+class UsageDays(Protocol):
+    """Days that were counted; each is written once and changed by nobody."""
+
+    async def keep(self, tenant: Tenant, day: UsageDay) -> None:
+        """Store a day; one that is there stays as it is."""
+        ...
+
+    async def newest(self, tenant: Tenant) -> UsageDay | None:
+        """The last day that was counted; ``None``: none was."""
+        ...
+
+    async def between(self, tenant: Tenant, *, first: date, last: date) -> Sequence[UsageDay]:
+        """The days that were counted of a span, in their order; both ends are in it.
+
+        Args:
+            tenant: whose.
+            first: of the span.
+            last: at most 366 days after it.
+        """
+        ...
