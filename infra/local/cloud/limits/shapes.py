@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
+from botocore.loaders import Loader
 from botocore.model import ListShape, MapShape, ServiceModel, Shape, StringShape, StructureShape
 
 from infra.local.clients import MODELS
@@ -21,13 +22,18 @@ if TYPE_CHECKING:
     Check = Callable[[Any, str, list[str]], None]
 
 _SHOWN: Final = 60  # characters of a wrong value that the refusal repeats
+# botocore takes the bucket out of the paths of S3's model itself as a client first calls an
+# operation (`botocore.handlers.remove_bucket_from_url_paths_from_model`): clients of this process
+# have theirs of `MODELS`, and what reads requests another.
+_AS_AWS_WROTE_THEM: Final = {"s3": Loader()}
 _INTEGERS: Final = {"integer": 2**31, "long": 2**63}
 
 
 @cache
 def service_model(service: str) -> ServiceModel:
     """The model of a service, by botocore's name for it, e.g. ``iot-data``."""
-    return ServiceModel(MODELS.load_service_model(service, "service-2"), service)
+    loader = _AS_AWS_WROTE_THEM.get(service, MODELS)
+    return ServiceModel(loader.load_service_model(service, "service-2"), service)
 
 
 def problems(service: str, operation: str, parameters: Mapping[str, Any]) -> list[str]:

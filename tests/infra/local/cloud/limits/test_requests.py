@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+import uuid
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlencode
 
 import pytest
+from botocore.loaders import Loader
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 from botocore.serialize import create_serializer
 
 from infra.local.cloud.front_door import SERVICES
 from infra.local.cloud.limits.requests import MODELS, Request, UnreadableRequestError, read
 from infra.local.cloud.limits.shapes import service_model
+
+if TYPE_CHECKING:
+    from infra.local.cloud import EmbeddedCloud
 
 _DEEPEST = 6
 _SAMPLES: dict[str, Any] = {
@@ -68,6 +73,21 @@ def test_every_operation_is_recognised(service: str) -> None:
         if not skipped and (call is None or call.operation != operation):
             missed.append((operation, call))
     assert not missed
+
+
+def test_clients_leave_the_models_as_they_are(embedded_cloud: EmbeddedCloud) -> None:
+    """What a client of the same process rewrites in its model is not what requests are read by."""
+    s3 = embedded_cloud.client("s3")
+    bucket = f"models-{uuid.uuid4().hex}"
+    s3.create_bucket(
+        Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": embedded_cloud.region}
+    )
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    for service in sorted(MODELS.values()):
+        written: Any = Loader().load_service_model(service, "service-2")
+        paths = {name: one["http"] for name, one in written["operations"].items()}
+        model = service_model(service)
+        assert {name: model.operation_model(name).http for name in paths} == paths, service
 
 
 @pytest.mark.parametrize(
