@@ -35,7 +35,14 @@ from infra.policies.proofs.theorems import prove
 from infra.policies.store import deployed
 from infra.policies.store.deployed import NotDeployedError, Store
 from infra.stacks.config.reading import ConfigError
-from infra.stacks.config.tenants import of_tenant, region, tenants
+from infra.stacks.config.tenants import (
+    check_commands,
+    configured,
+    of_tenant,
+    prefixes_twice,
+    region,
+    tenants,
+)
 from service.cedar.binding import THIS_TENANT
 
 if TYPE_CHECKING:
@@ -150,9 +157,11 @@ def _problems(root: Path) -> Iterator[str]:
     if base:  # with a broken base each tenant and each case would say the same again
         for tenant in tenants(root):
             try:
-                load(root / "policies", of_tenant(root, tenant))
+                bundle = load(root / "policies", of_tenant(root, tenant))
+                check_commands(tenant, configured(root, tenant), bundle)
             except (PolicyError, ConfigError) as error:
                 yield str(error)
+        yield from prefixes_twice(root)
         try:
             yield from map(str, CaseEvaluator(root / "policies").problems())
         except PolicyError as error:

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
+from yaml.composer import ComposerError
 
 from infra.local.engine.errors import ProjectError
 from infra.local.engine.keyring import Crypter
@@ -196,9 +197,30 @@ def _decrypt(file: Path, key: str, value: str, salt: str | None, passphrase: str
     return Crypter(passphrase, salt).decrypt(value)
 
 
+class _EachKeyOnce(yaml.SafeLoader):
+    """Refuses a mapping that has a key twice, as the CLI's reader does (Go's yaml.v3).
+
+    PyYAML would silently keep the last; "mapping keys must be unique" (source: YAML 1.2.2,
+    3.2.1.1).
+    """
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """As every mapping; here no merge key (`<<`) has been resolved yet."""
+        node = super().compose_mapping_node(anchor)
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value in seen:
+                words = f"the key `{key.value}` stands a second time"
+                raise ComposerError(None, None, words, key.start_mark)
+            seen.add(key.value)
+        return node
+
+
 def _read_yaml(file: Path) -> dict[str, Any]:
     try:
-        data = yaml.safe_load(file.read_text()) or {}
+        data = yaml.load(file.read_text(), _EachKeyOnce) or {}  # noqa: S506 - a safe loader
     except FileNotFoundError as error:
         raise ProjectError(f"{file} does not exist") from error
     except yaml.YAMLError as error:

@@ -1,4 +1,4 @@
-"""Reads the YAML of a stack file, and refuses the dates of which the CLI would keep only a part."""
+"""Reads a stack file's YAML, and refuses dates that the CLI keeps in part, and keys that double."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import yaml
+from yaml.composer import ComposerError
 
 from infra.stacks.config.reading import MOMENT, ConfigError
 
@@ -15,6 +16,27 @@ if TYPE_CHECKING:
 
 
 REGION: Final = "aws:region"
+
+
+class _EachKeyOnce(yaml.SafeLoader):
+    """Refuses a mapping that has a key twice, of which PyYAML would silently keep the last.
+
+    A second `grants:` would take away what the first one gives. "Mapping keys must be unique"
+    (source: YAML 1.2.2, 3.2.1.1); the CLI's reader, Go's yaml.v3, refuses it too.
+    """
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """As every mapping; here no merge key (`<<`) has been resolved yet."""
+        node = super().compose_mapping_node(anchor)
+        first: dict[str, yaml.Mark] = {}
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value in first:
+                words = f"the key `{key.value}` stands a second time"
+                raise ComposerError("after one", first[key.value], words, key.start_mark)
+            first[key.value] = key.start_mark
+        return node
 
 
 def shown(stack: str) -> str:
@@ -30,14 +52,14 @@ def load(root: Path, stack: str) -> dict[str, Any]:
         stack: its name.
 
     Raises:
-        ConfigError: no YAML, no `config`, or a date or time without its offset that is not in
-            quotes. YAML makes it one of UTC, and the CLI hands it on so: nobody could tell any
-            more that the offset was forgotten.
+        ConfigError: no YAML, a key that stands twice, no `config`, or a date or time without its
+            offset that is not in quotes. YAML makes it one of UTC, and the CLI hands it on so:
+            nobody could tell any more that the offset was forgotten.
         FileNotFoundError: there is no such file.
     """
     file = shown(stack)
     try:
-        data: Any = yaml.safe_load((root / file).read_text(encoding="utf-8"))
+        data: Any = yaml.load((root / file).read_text(encoding="utf-8"), _EachKeyOnce)  # noqa: S506 - a safe one
     except yaml.YAMLError as error:
         raise ConfigError(_no_yaml(file, error)) from error
     config: Any = data.get("config") if isinstance(data, dict) else None

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Final
 
 from infra import names
 from infra.policies import Grant, TenantPolicies
+from infra.policies.files.vocabulary import NAMESPACE, told
 from infra.stacks.config import stack_file
 from infra.stacks.config.reading import ConfigError
 from infra.stacks.config.tenant import TenantConfig
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from infra.policies import PolicyBundle
 
 _STACK_FILE: Final = re.compile(r"Pulumi\.(?P<stack>.+)\.yaml")
 _KEY: Final = "cedarfleet:tenant"
@@ -78,6 +83,40 @@ def check_region(root: Path, file: str, named: object) -> None:
             f"{file}: {stack_file.REGION}: must be the platform's region `{platforms}`, "
             f"is `{named}`"
         )
+
+
+def check_commands(tenant: str, config: TenantConfig, bundle: PolicyBundle) -> None:
+    """See that each command of a tenant's file needs an action that the schema has.
+
+    Raises:
+        ConfigError: one needs another; nobody could ever send it.
+    """
+    actions: set[str] = set(json.loads(bundle.schema_json)[NAMESPACE]["actions"])
+    for command, action in config.commands.items():
+        if action not in actions:
+            raise ConfigError(
+                f"{stack_file.shown(tenant)}: {_KEY}.commands.{command}: the schema has no action "
+                f"`{action}`{told(action, actions)}"
+            )
+
+
+def prefixes_twice(root: Path) -> Iterator[str]:
+    """Says of each tenant whose sign-in page has another one's name that it cannot be made.
+
+    Files that are not of their form are passed over: what is wrong with them is said elsewhere.
+    """
+    first: dict[str, str] = {}
+    for tenant in tenants(root):
+        try:
+            prefix = configured(root, tenant).sign_in.domain_prefix
+        except ConfigError:
+            continue
+        if prefix in first:
+            yield (
+                f"{stack_file.shown(tenant)}: {_KEY}.sign_in.domain_prefix: `{prefix}` is that of "
+                f"{first[prefix]}; a sign-in page has a name of its own, one in the world"
+            )
+        first.setdefault(prefix, tenant)
 
 
 def from_config(config: TenantConfig, *, tenant: str, root: Path) -> TenantPolicies:

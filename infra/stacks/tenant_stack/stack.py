@@ -6,12 +6,10 @@ make the resource anew.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from infra.policies import load
-from infra.stacks.config.reading import ConfigError
-from infra.stacks.config.tenants import from_config
+from infra.stacks.config.tenants import check_commands, from_config
 from infra.stacks.kept import Kept, keep
 from infra.stacks.outputs import PlatformOutputs, TenantOutputs
 from infra.stacks.provider import stack_provider, through
@@ -29,7 +27,6 @@ from infra.stacks.tenant_stack.user_pool import UserPool, UserPoolArgs
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from infra.policies import PolicyBundle
     from infra.stacks.config.tenant import TenantConfig
 
 
@@ -42,7 +39,7 @@ def stamp_tenant(tenant: str, config: TenantConfig, *, region: str, root: Path) 
             made.
     """
     bundle = load(root / "policies", from_config(config, tenant=tenant, root=root))
-    _check_commands(tenant, config, bundle)
+    check_commands(tenant, config, bundle)
     platform = PlatformOutputs.read(region=region, cell=config.cell)
     kept = Kept(
         key="cedarfleet:tenant.sign_in.domain_prefix",
@@ -139,13 +136,3 @@ def stamp_tenant(tenant: str, config: TenantConfig, *, region: str, root: Path) 
         presign_role_arn=bucket.presign_role_arn,
         role_arn=service_role.role_arn,
     ).export()
-
-
-def _check_commands(tenant: str, config: TenantConfig, bundle: PolicyBundle) -> None:
-    actions: set[str] = set(json.loads(bundle.schema_json)["Fleet"]["actions"])
-    for command, action in config.commands.items():
-        if action not in actions:
-            raise ConfigError(
-                f"tenants/Pulumi.{tenant}.yaml: cedarfleet:tenant.commands.{command}: "
-                f"the schema has no action `{action}`; it has {', '.join(sorted(actions))}"
-            )

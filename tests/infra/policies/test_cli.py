@@ -75,6 +75,27 @@ def test_check_names_a_broken_tenant(files: Path, capsys: pytest.CaptureFixture[
     ]
 
 
+def test_check_reads_more_than_policies(files: Path, capsys: pytest.CaptureFixture[str]):
+    """A command that needs no action of the schema, and a sign-in page that is another's."""
+    acme, globex = (files / "tenants" / f"Pulumi.{name}.yaml" for name in ("acme", "globex"))
+    acme.write_text(acme.read_text().replace("reboot: OperateDevice", "reboot: OperatDevice"))
+    globex.write_text(
+        globex.read_text().replace(
+            "domain_prefix: cedarfleet-globex", "domain_prefix: cedarfleet-acme"
+        )
+    )
+    assert run("check", root=files) == 1
+    command, page = capsys.readouterr().err.splitlines()
+    assert command.startswith(
+        "tenants/Pulumi.acme.yaml: cedarfleet:tenant.commands.reboot: the schema has no action "
+        "`OperatDevice`; did you mean `OperateDevice`? It has Administer, "
+    )
+    assert page == (
+        "tenants/Pulumi.globex.yaml: cedarfleet:tenant.sign_in.domain_prefix: `cedarfleet-acme` is "
+        "that of acme; a sign-in page has a name of its own, one in the world"
+    )
+
+
 def test_check_compares_cases_matrix_and_form(files: Path, capsys: pytest.CaptureFixture[str]):
     """A policy that decides otherwise fails its cases and the matrix, and another form is said."""
     policy = files / "policies" / "static" / "operators-view.cedar"

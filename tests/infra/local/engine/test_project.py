@@ -94,6 +94,10 @@ def test_values_under_a_passphrase_are_decrypted(tmp_path: Path) -> None:
         ),
         ("config: {store:list: [{secure: v1:x:y}]}", r"`secure` value inside a list or map"),
         ("config: [", r"Pulumi\.dev\.yaml is not YAML"),
+        (
+            "config:\n  store:days: 3\n  store:days: 4\n",
+            r"Pulumi\.dev\.yaml is not YAML: line 3, column 3: the key `store:days` stands",
+        ),
         ("- config", r"Pulumi\.dev\.yaml must hold a map"),
     ],
 )

@@ -68,6 +68,14 @@ def test_file_without_config_is_refused(tmp_path: Path, text: str, words: str) -
                 "while scanning a quoted scalar that begins in line 2"
             ),
         ),
+        (
+            "config:\n  grants: [a]\n  lines: []\n  grants: [b]\n",
+            (
+                ":4: is not YAML: the key `grants` stands a second time at column 3, "
+                "after one that begins in line 2"
+            ),
+        ),
+        ("config: {a: 1, a: 2}", ":1: is not YAML: the key `a` stands a second time at column 16"),
         ("config: \0", ": is not YAML: "),
     ],
 )
@@ -79,3 +87,16 @@ def test_a_slip_in_yaml_is_told_with_its_line(tmp_path: Path, text: str, words: 
         stack_file.load(tmp_path, "acme")
     assert str(refused.value).startswith(f"tenants/Pulumi.acme.yaml{words}")
     assert "\n" not in str(refused.value)
+
+
+def test_a_merged_key_may_be_said_again(tmp_path: Path) -> None:
+    """What `<<` brings may be said otherwise: that is what a merge is for."""
+    (tmp_path / "tenants").mkdir()
+    (tmp_path / "tenants" / "Pulumi.acme.yaml").write_text(
+        "config:\n  a: &a {x: 1, y: 2}\n  b: &b {<<: *a, x: 3}\n  c: {<<: *b, x: 4}\n"
+    )
+    assert stack_file.load(tmp_path, "acme") == {
+        "a": {"x": 1, "y": 2},
+        "b": {"x": 3, "y": 2},
+        "c": {"x": 4, "y": 2},
+    }
