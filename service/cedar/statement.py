@@ -20,6 +20,10 @@ Effect = Literal["permit", "forbid"]
 
 _QUOTED: Final = re.compile(r"`([^`]+)`")
 _FOR_POLICY: Final = re.compile(r"for policy `policy\d+`, ")
+_UNSAFE: Final = re.compile(
+    r"unable to guarantee safety of access to "
+    r"(?:optional attribute `(?P<name>\w+)`|tag `(?P<tag>.+?)`)"
+)
 _ANY_TIME: Final = 'datetime("2000-01-01T00:00:00Z")'
 
 
@@ -104,8 +108,19 @@ class Statement:
             words = _FOR_POLICY.sub("", error.error)
             # of `kind` on entity type `Fleet::Device` the first is what was written
             mentions = next((found for found in _QUOTED.findall(words) if found in self.text), "")
-            problems.append(self.problem(words, mentions=mentions))
+            problems.append(self.problem(words + self._asked_before(words), mentions=mentions))
         return problems
+
+    def _asked_before(self, words: str) -> str:
+        """What a policy that reads something optional has to ask first, as it writes that."""
+        if (unsafe := _UNSAFE.match(words)) is None:
+            return ""
+        name, tag = unsafe["name"], unsafe["tag"]
+        for read in re.finditer(rf"([\w.]+)\.{name or 'getTag'}\b", self.text):
+            asked = f"{read[1]} has {name}" if name else f"{read[1]}.hasTag({tag})"
+            if asked not in self.text:
+                return f": ask `{asked} &&` before it"
+        return ""
 
     def _line_of(self, mentions: Sequence[str]) -> int:
         lines = list(_code_lines(self.text))

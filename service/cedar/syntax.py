@@ -21,6 +21,27 @@ _LEXEME: Final = re.compile(r'//[^\n]*|"(?:[^"\\\n]|\\.)*"|::|==|!=|<=|>=|&&|\|\
 _MAX_NESTING: Final = 100
 _TOO_EARLY: Final = "unexpected end of input"
 _CLOSES: Final = {"(": ")", "{": "}", "[": "]"}
+# What other languages, or a word processor, write in the place of Cedar's.
+_WRITTEN: Final = {
+    "and": "&&",
+    "AND": "&&",
+    "or": "||",
+    "OR": "||",
+    "not": "!",
+    "NOT": "!",
+    "=": "==",
+    "True": "true",
+    "False": "false",
+    "allow": "permit",
+    "deny": "forbid",
+    "where": "when",
+    "#": "//",
+    "'": '"',
+    "\N{LEFT SINGLE QUOTATION MARK}": '"',
+    "\N{RIGHT SINGLE QUOTATION MARK}": '"',
+    "\N{LEFT DOUBLE QUOTATION MARK}": '"',
+    "\N{RIGHT DOUBLE QUOTATION MARK}": '"',
+}
 _MISSING: Final = (";", ",", "{", "(", "&&", "when {")
 
 
@@ -49,6 +70,8 @@ def syntax_error(text: str, words: str) -> tuple[int, str]:
     for match in lexemes:
         if match[0] == '"':
             return _line(text, match.start()), 'a text begins with `"` that is not closed here'
+    if (spelt := _spelt_otherwise(text, lexemes)) is not None:
+        return spelt
     at = _first_wrong(text, [match.end() for match in lexemes])
     if at == len(lexemes):
         line = _line(text, max(len(text.rstrip()) - 1, 0))
@@ -59,6 +82,21 @@ def syntax_error(text: str, words: str) -> tuple[int, str]:
             if place >= 0 and (found := repair(text, lexemes, place)) is not None:
                 return found
     return _line(text, lexemes[at].start()), words
+
+
+def _spelt_otherwise(text: str, lexemes: list[re.Match[str]]) -> tuple[int, str] | None:
+    """The first lexeme that Cedar writes otherwise, if the text parses with all of them so."""
+    foreign = [match for match in lexemes if match[0] in _WRITTEN]
+    if not foreign:
+        return None
+    written, end = "", 0
+    for match in foreign:
+        written += text[end : match.start()] + _WRITTEN[match[0]]
+        end = match.end()
+    if not _parses(written + text[end:]):
+        return None
+    first = foreign[0][0]
+    return _line(text, foreign[0].start()), f"`{first}` is written `{_WRITTEN[first]}` in Cedar"
 
 
 def _added(text: str, lexemes: list[re.Match[str]], place: int) -> tuple[int, str] | None:

@@ -101,7 +101,7 @@ def test_naive_guard_cannot_be_stamped():
     (problem,) = naive.validate(Schema.from_json_str(BUNDLE.schema_json))
     assert problem.words == (
         "unable to guarantee safety of access to optional attribute `tenant` "
-        "on entity type `Fleet::Device`"
+        "on entity type `Fleet::Device`: ask `resource has tenant &&` before it"
     )
 
 

@@ -42,6 +42,20 @@ SCOPE = "permit (principal, action, resource)"
             'a text begins with `"` that is not closed here',
         ),
         (f"{SCOPE}\nwhen {{ => <= }};", 2, "unexpected token `=`"),
+        (f"{SCOPE}\nwhen {{ true and false }};", 2, "`and` is written `&&` in Cedar"),
+        (f"{SCOPE}\nwhen {{ true OR not (1 = 2) }};", 2, "`OR` is written `||` in Cedar"),
+        (f"{SCOPE}\nunless {{ not (1 == 2) }};", 2, "`not` is written `!` in Cedar"),
+        (f"{SCOPE}\nwhen {{ context.a = 1 }};", 2, "`=` is written `==` in Cedar"),
+        (f"{SCOPE}\nwhere {{ True }};", 2, "`where` is written `when` in Cedar"),
+        ("# Why.\nallow (principal, action, resource);", 1, "`#` is written `//` in Cedar"),
+        ("deny (principal, action, resource);", 1, "`deny` is written `forbid` in Cedar"),
+        (f"{SCOPE}\nwhen {{ context.a == 'x' }};", 2, "`'` is written `\"` in Cedar"),
+        (
+            SCOPE
+            + "\nwhen { \N{LEFT DOUBLE QUOTATION MARK}x\N{RIGHT DOUBLE QUOTATION MARK} == 1 };",
+            2,
+            '`\N{LEFT DOUBLE QUOTATION MARK}` is written `"` in Cedar',
+        ),
     ],
 )
 def test_what_is_missing_is_said(text: str, line: int, words: str):

@@ -1,4 +1,4 @@
-"""Ten wrong policies and tenant files, each with the one message that a person gets: a table."""
+"""Wrong policies and tenant files, each with the one message that a person gets: a table."""
 
 from __future__ import annotations
 
@@ -77,6 +77,24 @@ POLICIES: Final = {
             f'{OWN}:4: it can never apply: `resource.criticality == "high"` and '
             '`resource.criticality == "low"` never hold together'
         ),
+    ),
+    "unasked": (
+        f'forbid ({SCOPE})\nwhen {{ resource.kind == "press" }};',
+        (
+            f"{OWN}:4: unable to guarantee safety of access to optional attribute `kind` on entity "
+            "type `Fleet::Device`: ask `resource has kind &&` before it"
+        ),
+    ),
+    "unasked tag": (
+        f'@values("7")\nforbid ({SCOPE})\nwhen {{ resource.getTag("building") == "7" }};',
+        (
+            f'{OWN}:5: unable to guarantee safety of access to tag `"building"` on entity '
+            'type `Fleet::Device`: ask `resource.hasTag("building") &&` before it'
+        ),
+    ),
+    "and": (
+        f'forbid ({SCOPE})\nwhen {{ resource has kind and resource.kind == "press" }};',
+        f"{OWN}:4: `and` is written `&&` in Cedar",
     ),
     "semicolon": (f"forbid ({SCOPE})", f"{OWN}:3: `;` is missing at the end"),
     "brace": (
