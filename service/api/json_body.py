@@ -12,6 +12,8 @@ from service.errors import InvalidRequestError, WrongMediaTypeError
 _JSON: Final = re.compile(r"application/json *(; *charset=\"?utf-8\"? *)?", re.IGNORECASE)
 # How msgspec says that a name in a mapping is wrong, and not what it names.
 _OF_A_NAME: Final = re.compile(r" - at `key` in (`\$.*)")
+# And of a pattern; this one asks for anything but blanks.
+_PATTERN: Final = "Expected `str` matching regex '\\\\S'"
 
 
 async def check_body(request: Request[Any, Any, Any]) -> None:
@@ -36,7 +38,8 @@ async def check_body(request: Request[Any, Any, Any]) -> None:
         json.loads(content, object_pairs_hook=_each_once)
     except msgspec.ValidationError as error:
         problem, _, path = _OF_A_NAME.sub(r" in a name - at \1", str(error)).partition(" - at `$")
-        raise InvalidRequestError(path.strip("`.") or "body", problem) from error
+        words = problem.replace(_PATTERN, "must hold more than blanks")
+        raise InvalidRequestError(path.strip("`.") or "body", words) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidRequestError("body", "must be one JSON document in UTF-8") from error
     except RecursionError as error:

@@ -146,21 +146,26 @@ def from_http(request: Request[Any, Any, Any], error: HTTPException) -> Response
         return from_error(request, error)
     members: dict[str, Any] = {}
     detail: str | None = None
+    headers = {
+        name: text for name, text in (error.headers or {}).items() if name.lower() == "allow"
+    }
+    if status is HTTPStatus.NOT_FOUND:
+        detail = "nothing stands under this path; GET /v1/openapi describes those there are"
+    if status is HTTPStatus.METHOD_NOT_ALLOWED and headers:
+        detail = f"this path takes {', '.join(headers.values())}"
     if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         most: int = request.app.state.body_max_bytes
         detail, members = f"the body has more than {most} bytes", {"limit_bytes": most}
     if status is HTTPStatus.BAD_REQUEST:
         found = [_problem(entry) for entry in error.extra] if isinstance(error.extra, list) else []
-        detail = None if found else error.detail
+        first = found[0] if found else None
+        detail = f"`{first['field']}`: {first['problem']}" if first else error.detail
         members = {"errors": found} if found else {}
     slug = (
         "invalid-request"
         if status is HTTPStatus.BAD_REQUEST
         else status.phrase.lower().replace(" ", "-")
     )
-    headers = {
-        name: text for name, text in (error.headers or {}).items() if name.lower() == "allow"
-    }
     return _answer(request, status, slug, detail=detail, members=members, headers=headers)
 
 

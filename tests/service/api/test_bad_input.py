@@ -208,3 +208,18 @@ def test_two_idempotency_keys_are_refused(service: ServiceUnderTest) -> None:
     assert refused.status_code == 400
     assert refused.json()["errors"] == [{"field": "Idempotency-Key", "problem": "stands twice"}]
     assert asyncio.run(answered(headers)).status_code == 202
+
+
+def test_a_blank_reason_is_told_in_words(service: ServiceUnderTest) -> None:
+    """Not by the regular expression that a blank does not match."""
+    body = {"name": "reboot", "emergency": {"reason": "  "}}
+    answer = service.call("POST", URL, json=body)
+    assert answer.status_code == 400
+    assert answer.json()["detail"] == "`emergency.reason`: must hold more than blanks"
+
+
+def test_a_parameter_of_another_type_is_told_in_words(service: ServiceUnderTest) -> None:
+    """What the framework itself refuses has a detail for people too."""
+    answer = service.call("GET", "/v1/devices?limit=many")
+    assert answer.status_code == 400
+    assert answer.json()["detail"] == "`limit`: Expected `int`, got `str`"

@@ -42,10 +42,19 @@ def test_a_bad_request_names_its_fields() -> None:
         {"field": "body", "problem": "odd"},
         {"field": "body", "problem": "is not valid"},
     ]
-    assert "detail" not in body
+    assert body["detail"] == f"`limit`: {'x' * 300}"
     plain, _ = document(HTTPException(status_code=400, detail="words"))
     assert plain["detail"] == "words"
     assert "errors" not in plain
+
+
+def test_an_unknown_path_is_told_where_the_known_ones_are() -> None:
+    """In words of ours: the framework's are not passed on."""
+    body, _ = document(HTTPException(status_code=404, detail="words"))
+    assert body["type"] == "urn:cedarfleet:problem:not-found"
+    assert body["detail"] == (
+        "nothing stands under this path; GET /v1/openapi describes those there are"
+    )
 
 
 def test_a_wrong_method_says_which_are_right() -> None:
@@ -53,4 +62,4 @@ def test_a_wrong_method_says_which_are_right() -> None:
     headers = {"Allow": "GET", "Server": "litestar"}
     body, sent = document(HTTPException(status_code=405, detail="words", headers=headers))
     assert (body["type"], sent) == ("urn:cedarfleet:problem:method-not-allowed", {"Allow": "GET"})
-    assert "detail" not in body
+    assert body["detail"] == "this path takes GET"
