@@ -77,16 +77,17 @@ class Line:
         sign-in page the API tells, or of ``CEDARFLEET_SIGN_IN``.
 
         Raises:
-            SignInError: nobody is.
+            SignInError: nobody is, or the environment has a part of that alone.
         """
-        api = self.environment.get("CEDARFLEET_API", "")
         if token := self.environment.get("CEDARFLEET_TOKEN"):
+            api = self._beside("CEDARFLEET_TOKEN", "CEDARFLEET_API")
             return Fleet(checked_url(api), token_bearer(api, token))
         if secret := self.environment.get("CEDARFLEET_CLIENT_SECRET"):
+            api = self._beside("CEDARFLEET_CLIENT_SECRET", "CEDARFLEET_API")
             session = machine(
                 api=checked_url(api),
+                client_id=self._beside("CEDARFLEET_CLIENT_SECRET", "CEDARFLEET_CLIENT_ID"),
                 sign_in=self._sign_in(checked_url(api)),
-                client_id=self.environment.get("CEDARFLEET_CLIENT_ID", ""),
                 secret=secret,
             )
             return Fleet(session.api, Bearer(session))
@@ -94,6 +95,14 @@ class Line:
         if session is None:
             raise SignInError("nobody is signed in: `cedarfleet login`")
         return Fleet(session.api, Bearer(session, keep=lambda found: keep(found, self.file)))
+
+    def _beside(self, given: str, needed: str) -> str:
+        """What the environment says of the other; no session that is kept stands in for it."""
+        if found := self.environment.get(needed):
+            return found
+        raise SignInError(
+            f"{given} is set and {needed} is not: set both, or neither to act as who signed in"
+        )
 
     def _sign_in(self, api: str) -> str:
         if url := self.environment.get("CEDARFLEET_SIGN_IN"):
