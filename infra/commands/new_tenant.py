@@ -21,6 +21,7 @@ from infra.policies.store.deployed import NotDeployedError
 from infra.stacks.config import stack_file
 from infra.stacks.config.file_schema import FILE
 from infra.stacks.config.reading import ConfigError
+from infra.stacks.config.tenant import check_id
 from infra.stacks.config.tenants import configured, of_tenant, region
 
 if TYPE_CHECKING:
@@ -87,6 +88,9 @@ def new(options: argparse.Namespace, *, root: Path) -> int:
     """
     tenant: str = options.tenant
     shown = stack_file.shown(tenant)
+    check_id(shown, tenant)  # before anything is asked for
+    if (root / shown).exists():
+        raise ConfigError(f"{shown}: is there already")
     platform = stack_file.load(root, names.PLATFORM_STACK)
     apps = options.app or [_CONSOLE]
     asked_for: dict[str, Any] = {

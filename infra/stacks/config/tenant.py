@@ -307,7 +307,7 @@ class TenantConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         Raises:
             ConfigError: file, key and what would be right.
         """
-        _check_id(file, tenant)
+        check_id(file, tenant)
         where = f"{file}: cedarfleet:tenant"
         config = read(cls, where, data)
         folder = config.policies_folder(root)
@@ -322,7 +322,12 @@ class TenantConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return None if self.policies is None else (root / "tenants" / self.policies).resolve()
 
 
-def _check_id(file: str, tenant: str) -> None:
+def check_id(file: str, tenant: str) -> None:
+    """See that a tenant may have this id, which names its file and all that is made of it.
+
+    Raises:
+        ConfigError: it is none, or is reserved.
+    """
     if not wire.is_tenant_id(tenant) or len(tenant) > names.TENANT_CHARACTERS:
         raise ConfigError(
             f"{file}: `{tenant}` is no tenant id: 2 to {names.TENANT_CHARACTERS} characters of "

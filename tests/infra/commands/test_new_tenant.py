@@ -50,6 +50,8 @@ def test_a_new_tenant_is_one_file_that_passes(
         (["orchard", "--devices-in", "eu-central"], "--name is missing"),
         (["orchard", "--name", "Orchard"], "--devices-in is missing"),
         (["No Id", "--name", "x", "--devices-in", "eu"], "`No Id` is no tenant id"),
+        (["no_id"], "`no_id` is no tenant id"),  # before what is missing is asked for
+        (["acme"], "tenants/Pulumi.acme.yaml: is there already"),
         (
             ["orchard", "--name", "x", "--devices-in", "eu", "--line", "No Line"],
             "must be lower-case words",
