@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         people = PeopleFile.read(given.state)
         bearer = token(given.tenant, _MANAGERS, project=Path(), state=given.state, people=people)
         code = _code(people.api, bearer, given.device)
-        _keep(folder, code)
+        keep(folder, code)
     except (NobodyError, SignInError, CloudNotRunningError, EngineError, RefusedError) as error:
         return _complain(str(error))
     except (BotoCoreError, ClientError, httpx.TransportError) as error:
@@ -85,8 +85,11 @@ def _code(api: str, bearer: str, device: str) -> str:
     return str(answer.json()["code"])
 
 
-def _keep(folder: Path, code: str) -> None:
+def keep(folder: Path, code: str) -> None:
+    """Write a one-time code into a device's folder, for this user alone and for no commit."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # The device's private key will lie here, in a checkout: `git add .` must not take it along.
+    folder.joinpath(".gitignore").write_text("*\n", encoding="ascii")
     file = folder / "code"
     file.unlink(missing_ok=True)
     with os.fdopen(
