@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from service.at_once import each
 from service.cedar.decision import Allowed
 from service.cedar.request import AuthorizationRequest
 from service.domain.artifacts import permission_for
+from service.domain.downloads import TargetKind
 from service.domain.groups import DeviceGroup
 from service.errors import ConflictError
+from service.operations.devices import find_device_or_none
 from service.operations.downloads import delivered
 from service.operations.purpose import Purpose
 from service.operations.who_may import bearer_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from service.cedar.decision import Decision
     from service.cedar.entities import Entity
     from service.domain.devices import Device
@@ -24,8 +30,9 @@ if TYPE_CHECKING:
     from service.operations.authorization import Access
     from service.operations.people import TenantPeople
     from service.ports.devices import DeviceFacts
+    from service.ports.downloads import Deliveries
 
-_MOST_ASKED: Final = 100  # devices of a group; each is asked for again when its wave begins
+_MOST_ASKED: Final = 100  # devices of many; each is asked for again when its wave begins
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +45,7 @@ class Approvals:
 
     people: TenantPeople
     devices: DeviceFacts
+    deliveries: Deliveries
     clock: Clock
 
     async def check_enough(
@@ -51,7 +59,8 @@ class Approvals:
             access: of who approves.
             tenant: with the groups that the target lies in.
             record: of a planned download.
-            target: device or group that it is for.
+            target: device or group that it is for; of a selection the group that it lies in, of
+                which nothing is asked: those are decided on that were selected.
 
         Raises:
             ConflictError: somebody in other groups has to approve; names the policies.
@@ -88,15 +97,13 @@ class Approvals:
             return (await access.adviser.advise_about(tenant, request, [bearer])).people[0]
 
         of_group = replace(planned, members_allowed=True)
-        resources = [(target.entities(tenant.groups), planned)]
-        if isinstance(target, DeviceGroup):
-            resources[0] = (resources[0][0], of_group)
-            members = await self.devices.members(tenant, target, limit=_MOST_ASKED)
-            resources += [
-                (device.entities(tenant.groups), planned)
-                for device in members
-                if device.problem is None and device.enrolled
-            ]
+        resources = [
+            (device.entities(tenant.groups), planned)
+            for device in await self._reached(tenant, record, target)
+            if device.problem is None and device.enrolled
+        ]
+        if record.target_kind is TargetKind.GROUP:
+            resources.insert(0, (target.entities(tenant.groups), of_group))
         for entities, purpose in resources:
             of_caller = await decision(entities, purpose, access.principal.groups)
             if isinstance(of_caller, Allowed):
@@ -106,3 +113,21 @@ class Approvals:
                 raise ConflictError(
                     f"your approval is not enough: {named} asks for somebody in other groups"
                 )
+
+    async def _reached(
+        self, tenant: Tenant, record: DownloadRecord, target: Device | DeviceGroup
+    ) -> Iterable[Device]:
+        """Devices that it is for, as many as are asked for."""
+        if not isinstance(target, DeviceGroup):
+            return (target,)
+        if record.target_kind is not TargetKind.SELECTION:
+            return await self.devices.members(tenant, target, limit=_MOST_ASKED)
+        found: list[Device] = []
+        for number in range(record.jobs):
+            job = await self.deliveries.job(tenant, record, number)
+            names = job[0].members[: _MOST_ASKED - len(found)] if job is not None else ()
+            looked_up = await each(partial(find_device_or_none, self.devices, tenant), names)
+            found += [device for device in looked_up if device is not None]
+            if len(found) >= _MOST_ASKED:
+                break
+        return found

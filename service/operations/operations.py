@@ -254,7 +254,12 @@ class Operations:
         )
         self.planned_downloads = PlannedDownloads(
             planning=self.planning,
-            approvals=Approvals(people=self.people, devices=ports.devices, clock=ports.clock),
+            approvals=Approvals(
+                people=self.people,
+                devices=ports.devices,
+                deliveries=ports.deliveries,
+                clock=ports.clock,
+            ),
             downloads=self.downloads,
             records=ports.download_records,
             deliveries=ports.deliveries,

@@ -29,6 +29,9 @@ ASKS: Final = """unless {{ context has planned && context has approved && contex
     context has approver_groups && context.approver_groups.{} }};"""
 TECHNICIAN: Final = ASKS.format('contains("technicians")')
 BOTH: Final = ASKS.format('containsAll(["technicians", "it-staff"])')
+OF_ONE: Final = """unless { context has planned && context has approved && context.approved &&
+    (resource != Fleet::Device::"press-03" ||
+        context has approver_groups && context.approver_groups.contains("technicians")) };"""
 FORBID: Final = 'forbid (principal, action == Fleet::Action::"{}", {}) '
 APPROVES: Final = """permit (principal in Fleet::Group::"technicians",
     action == Fleet::Action::"ApproveDownload", resource);"""
@@ -45,18 +48,11 @@ def asking(forbid: str) -> CedarAuthorizer:
     )
 
 
-@pytest.mark.parametrize("resource", ["resource", "resource is Fleet::Device"])
-@pytest.mark.parametrize(
-    ("condition", "enough"),
-    [(TECHNICIAN, ["technicians"]), (BOTH, ["it-staff", "technicians"])],
-)
-def test_an_approval_counts_by_its_groups(
-    service: ServiceUnderTest, resource: str, condition: str, enough: list[str]
-) -> None:
-    """Who may approve but is in none of the groups is told so, and the rollout waits on."""
-    forbid = FORBID.format("UpdateFirmware", resource) + condition
-    ports = replace(service.ports, authorizer=asking(forbid))
-    service.app.state.operations = Operations(ports, TokenSettings())
+def policed(service: ServiceUnderTest, forbid: str) -> None:
+    """Have the tenant's policies ask who approved, and its manager be in the pool."""
+    service.app.state.operations = Operations(
+        replace(service.ports, authorizer=asking(forbid)), TokenSettings()
+    )
     prepared(service, **{NAME: forbid, "technicians-approve": APPROVES})
     boss = Person(
         id="managers",
@@ -67,6 +63,19 @@ def test_an_approval_counts_by_its_groups(
         groups=("managers",),
     )
     service.ports.people.add("acme", boss)
+
+
+@pytest.mark.parametrize("resource", ["resource", "resource is Fleet::Device"])
+@pytest.mark.parametrize(
+    ("condition", "enough"),
+    [(TECHNICIAN, ["technicians"]), (BOTH, ["it-staff", "technicians"])],
+)
+def test_an_approval_counts_by_its_groups(
+    service: ServiceUnderTest, resource: str, condition: str, enough: list[str]
+) -> None:
+    """Who may approve but is in none of the groups is told so, and the rollout waits on."""
+    forbid = FORBID.format("UpdateFirmware", resource) + condition
+    policed(service, forbid)
     made = service.call("POST", f"{URL}/plan", json={"artifact": FIRMWARE, "group": "line-press"})
     assert (made.json()["needs_approval"], made.json()["counts"]) == (True, {"allowed": 3})
     where = service.call("POST", URL, json={"plan": made.json()["id"]}).headers["Location"]
@@ -84,6 +93,22 @@ def test_an_approval_counts_by_its_groups(
     assert service.call("POST", f"{where}/approve", as_="right").status_code == 202
     (record,) = service.ports.download_records.once.records.values()
     assert record.approver_groups == tuple(enough)
+
+
+@pytest.mark.parametrize(("named", "status"), [("press-02", 202), ("press-03", 409)])
+def test_an_approval_of_a_selection_is_of_its_devices(
+    service: ServiceUnderTest, named: str, status: int
+) -> None:
+    """What is asked for other devices of the group that they lie in is nothing to it."""
+    forbid = FORBID.format("UpdateFirmware", "resource is Fleet::Device") + OF_ONE
+    policed(service, forbid)
+    body = {"artifact": FIRMWARE, "devices": [named]}
+    made = service.call("POST", f"{URL}/plan", json=body).json()
+    started = service.call("POST", URL, json={"plan": made["id"]})
+    assert started.status_code == 202, started.text
+    service.tokens["other"] = service.acme.id_token("other", ["managers"])
+    answer = service.call("POST", f"{started.headers['Location']}/approve", as_="other")
+    assert answer.status_code == status, answer.text
 
 
 @pytest.mark.parametrize(("groups", "begins"), [(("technicians",), True), (("managers",), False)])
