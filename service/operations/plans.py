@@ -62,6 +62,12 @@ class PlanRequest:
     emergency_reason: str | None = None
     selection: Selection | None = None
 
+    @property
+    def names_devices(self) -> bool:
+        """Whether its caller says of each device which, instead of what they have in common."""
+        named = self.selection is not None and self.selection.wanted is None
+        return named or self.target_kind is TargetKind.DEVICE
+
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
@@ -101,7 +107,8 @@ class Planning:
         Of a device that the caller may not view, a refusal is counted and not named.
 
         Raises:
-            NotFoundError: the tenant has no such device, group or file.
+            NotFoundError: the tenant has no such device, group or file, or the caller may neither
+                view nor deliver to a device that they name.
             InvalidRequestError: a part of the request is not of its form, or no device can fit the
                 filter.
             PermissionDeniedError: a policy forbids the caller to list devices by a filter.
@@ -198,6 +205,9 @@ class Planning:
             planned=True,
         )
         decided, needs_approval = await self._decided(access, action, candidates, purpose)
+        viewed = await self._viewed(access, request, members)
+        if request.names_devices:
+            _check_named(members, decided, viewed)
         if request.selection is not None:
             # Nobody is asked for the whole: each device is decided by itself, and nothing else is.
             target = _chosen(members, candidates, decided)
@@ -208,7 +218,6 @@ class Planning:
             of_target, asks = await self._of_target(access, action, target, purpose, tenant)
             if not isinstance(of_target, Allowed):
                 decided = dict.fromkeys(decided, of_target)
-        viewed = await self._viewed(access, request, members)
         devices = tuple(_planned(one, decided, viewed) for one in members)
         needs_approval = needs_approval or asks
         return Seen(
@@ -312,6 +321,23 @@ def _chosen(
     if found is None:
         raise ConflictError(f"no policy can decide on any of its {len(members)} devices")
     return found
+
+
+def _check_named(
+    members: Sequence[Device], decided: Mapping[str, Decision], viewed: set[str]
+) -> None:
+    """Refuse a name that the caller may neither view nor deliver to, as one that there is not.
+
+    Who hides among many is counted. Of one that is named each count would be a fact: which policy
+    denies it, whether it is enrolled, or critical.
+
+    Raises:
+        NotFoundError: there is such a name.
+    """
+    # Of one that cannot be read nobody is told more than that, whoever asks.
+    for device in (one for one in members if one.problem is None):
+        if device.id not in viewed and not isinstance(decided.get(device.id), Allowed):
+            raise NotFoundError("device", device.id)
 
 
 def _planned(device: Device, decided: Mapping[str, Decision], viewed: set[str]) -> PlannedDevice:

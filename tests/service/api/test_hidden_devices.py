@@ -83,6 +83,11 @@ def told(service: ServiceUnderTest, device: Device, who: str) -> list[Any]:
         service.call("POST", f"/v1/permissions/{path}", as_=who, json=body)
         for path, body in questions()
     ]
+    answers += [
+        service.call("POST", "/v1/downloads/plan", as_=who, json={**named, "artifact": artifact})
+        for named in ({"device": HIDDEN}, {"devices": [HIDDEN]})
+        for artifact in ("recipes/steel.json", "firmware/press-2.bin")
+    ]
     refused = service.call("POST", f"/v1/devices/{HIDDEN}/commands", as_=who, json={"name": "stop"})
     assert refused.status_code == 403
     answers.append(refused)
