@@ -99,14 +99,16 @@ class Versions:
         """
         wanted = WantedComponent.of(component)
         counts = await self.counts(access, package)
-        bills = await each(partial(self._bills, access.principal.tenant), counts[:MOST_ASKED])
+        bills = await each(
+            partial(self._bills, access.principal.tenant, wanted), counts[:MOST_ASKED]
+        )
         read = [one for some in bills for one in some if one is not None]
         viewable = await self._viewable(access, read)
         holding: list[VersionWith] = []
         unknown = list(counts[MOST_ASKED:])
         for count, some in zip(counts[:MOST_ASKED], bills, strict=True):
             known = [one for one in some if one is not None and one.file_id in viewable]
-            fitting = {it: None for one in known for it in one.components if wanted.fits(it)}
+            fitting = {it: None for one in known for it in one.components}
             if fitting:
                 shown = tuple(fitting)[:_SHOWN]
                 holding.append(VersionWith(count=count, components=shown))
@@ -115,15 +117,19 @@ class Versions:
                 unknown.append(count)
         return VersionsWith(holding=tuple(holding), unknown=tuple(unknown))
 
-    async def _bills(self, tenant: Tenant, count: VersionCount) -> Sequence[Materials | None]:
-        """Its bills; ``None`` for each of which nothing is known, and for those beyond ``_BILLS``.
+    async def _bills(
+        self, tenant: Tenant, wanted: WantedComponent, count: VersionCount
+    ) -> Sequence[Materials | None]:
+        """Its bills with what fits.
 
-        Fail closed: a clean bill beside one that nobody has read proves nothing.
+        ``None`` for each of which nothing is known, and for those beyond ``_BILLS``. Fail closed:
+        a clean bill beside one that nobody has read proves nothing.
         """
         files = await self.bills.of_package(
             tenant, package=count.package, version=count.version, most=_BILLS + 1
         )
-        found = await each(partial(self.bills.read, tenant), files[:_BILLS])
+        read = partial(self.bills.read, tenant, wanted=wanted, most=_SHOWN)
+        found = await each(read, files[:_BILLS])
         return [*found, *([None] * len(files[_BILLS:]))]
 
     async def _viewable(self, access: Access, bills: Sequence[Materials]) -> frozenset[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from service.domain.materials import Materials
+    from service.domain.materials import Materials, WantedComponent
     from service.domain.tenants import Tenant
 
 
@@ -28,6 +28,8 @@ class BillsOfMaterials(Protocol):
         """Files of the bills of a version of a package, at most so many."""
         ...
 
-    async def read(self, tenant: Tenant, file_id: str) -> Materials | None:
-        """What a bill names, or ``None``: nothing was read of this file."""
+    async def read(
+        self, tenant: Tenant, file_id: str, *, wanted: WantedComponent, most: int
+    ) -> Materials | None:
+        """A bill with the first of its components that fit, or ``None``: nothing was read of it."""
         ...

@@ -9,7 +9,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from service.adapters.aws.client.failures import asks
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from service.adapters.aws.client.door import AwsDoor
+    from service.domain.materials import WantedComponent
     from service.domain.tenants import Tenant
     from service.settings import RecordSettings
 
@@ -31,6 +33,7 @@ class DynamoBillsOfMaterials:
 
     aws: AwsDoor
     settings: RecordSettings
+    room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
     @asks(_TABLE)
     async def store(self, tenant: Tenant, materials: Materials) -> None:
@@ -71,7 +74,9 @@ class DynamoBillsOfMaterials:
         return [row["file_id"]["S"] for row in rows if row["version"]["S"] == version]
 
     @asks(_TABLE)
-    async def read(self, tenant: Tenant, file_id: str) -> Materials | None:
+    async def read(
+        self, tenant: Tenant, file_id: str, *, wanted: WantedComponent, most: int
+    ) -> Materials | None:
         found = await self.aws.tenant(tenant, "dynamodb").call(
             "GetItem",
             TableName=self.settings.commands_table,
@@ -81,12 +86,16 @@ class DynamoBillsOfMaterials:
         row = found.get("Item")
         if row is None:
             return None
+        packed = row["components"]["S"]
+        # One at a time of all requests: each takes many times the memory of its text.
+        async with self.room:
+            components = await asyncio.to_thread(Materials.fitting_in, packed, wanted, most=most)
         return Materials(
             file_id=file_id,
             name=row["name"]["S"],
             size=int(row["size"]["N"]),
             sha256=row["sha256"]["S"],
-            components=Materials.unpacked(row["components"]["S"]),
+            components=components,
             is_whole=row["is_whole"]["BOOL"],
         )
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from service.domain.materials import MOST_COMPONENTS, Component, Materials
 from service.domain.wanted_versions import Running
 from tests.service.api.test_files import URL, begin, digest, send, upload, work
 
@@ -98,6 +102,41 @@ def test_a_clean_bill_hides_no_other_one(service: ServiceUnderTest) -> None:
     assert ask(service, "log4j-core") == ([], ["1"])
     controller(service, "2", bill(service, BILL, "sbom/99.json"))
     assert ask(service, "log4j-core") == ([], ["1", "2"])
+
+
+@pytest.mark.parametrize(("asked", "versions"), [("absent", 0), ("name-7", 30)])
+def test_many_bills_take_little_memory(
+    service: ServiceUnderTest, asked: str, versions: int
+) -> None:
+    """Thirty of the largest, of two hundred that one request may look at: one is open at a time."""
+
+    async def kept() -> None:
+        bills, tenant = service.ports.bills_of_materials, service.acme.tenant
+        components = tuple(
+            Component(name=f"name-{number}", version=f"{number}", purl=f"pkg:npm/name-{number}@1")
+            for number in range(MOST_COMPONENTS)
+        )
+        for number in range(30):
+            named = f"{number:026d}"
+            bill = Materials(
+                file_id=named, name="a", size=1, sha256="s", components=components, is_whole=True
+            )
+            await bills.store(tenant, bill)
+            package = f"package-{number}"
+            await bills.link(tenant, package=package, version="1", file_id=named)
+            running = Running(device="press-01", package=package, version="1", at=1)
+            await service.ports.running_versions.tell(tenant, running)
+
+    asyncio.run(kept())
+    tracemalloc.start()
+    try:
+        answer = service.call("GET", "/v1/versions", params={"component": asked})
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert answer.status_code == 200, answer.text
+    assert (len(answer.json()["versions"]), answer.json()["unknown"]) == (versions, [])
+    assert peak < 12 * 1024 * 1024, "of one bill, and not of thirty"
 
 
 def test_another_tenants_bill_tells_nothing(service: ServiceUnderTest) -> None:

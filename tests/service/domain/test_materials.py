@@ -186,3 +186,35 @@ def test_what_names_nothing_is_refused(asked: str) -> None:
     """With what it is to be like."""
     with pytest.raises(InvalidRequestError):
         WantedComponent.of(asked)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "log4j-core",
+        "g/käse@1",
+        "käse",
+        'a"b\\c',
+        "absent",
+        "pkg:npm/%40angular/core",
+        "pkg:npm/@angular/core@1",
+        "pkg:npm/angular",
+    ],
+)
+def test_what_is_stored_is_looked_through_for_what_fits(asked: str) -> None:
+    """The same as of all that was stored, however a name or its package URL is spelt there."""
+    components = (
+        Component(name="log4j-core", version="2.14.1", purl=LOG4J),
+        Component(name="g/käse", version="1"),
+        Component(name='a"b\\c'),
+        Component(name="x", purl="pkg:npm/%40angular/core@1"),
+        Component(name="y", purl="pkg:npm/@angular/core@1"),
+    )
+    bill = Materials(
+        file_id="f", name="n", size=1, sha256="s", components=components, is_whole=True
+    )
+    wanted = WantedComponent.of(asked)
+    fitting = tuple(filter(wanted.fits, components))
+    assert bool(fitting) is (asked not in {"absent", "pkg:npm/angular"})
+    assert Materials.fitting_in(bill.packed(), wanted, most=9) == fitting
+    assert Materials.fitting_in(bill.packed(), wanted, most=1) == fitting[:1]

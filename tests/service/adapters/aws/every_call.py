@@ -58,7 +58,7 @@ from service.domain.idempotency import IdempotencyKey
 from service.domain.identities import Principal, TokenUse, VerifiedClaims
 from service.domain.instants import first_ulid
 from service.domain.machines import Machine, MachineSecret, MachineState
-from service.domain.materials import Component, Materials
+from service.domain.materials import Component, Materials, WantedComponent
 from service.domain.people import NewPerson
 from service.domain.permissions import Permission
 from service.domain.plans import Plan, PlannedDevice, Verdict
@@ -220,6 +220,7 @@ BILL: Final = Materials(
     components=(Component(name="zlib", version="1.3"),),
     is_whole=True,
 )
+ZLIB: Final = WantedComponent.of("zlib")
 FILE: Final = FileVersion(
     file_id=ID,
     tenant="acme",
@@ -524,7 +525,7 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         "bills_of_materials.of_package": (
             tenant | {"package": WISH.package, "version": WISH.version, "most": 5},
         ),
-        "bills_of_materials.read": (tenant | {"file_id": ID},),
+        "bills_of_materials.read": (tenant | {"file_id": ID, "wanted": ZLIB, "most": 5},),
         "running_versions.of_package": (tenant | {"package": WISH.package},),
         "running_versions.every": (tenant,),
         "running_versions.find": (tenant | {"package": WISH.package, "device_id": "press-07"},),
