@@ -93,7 +93,8 @@ def imported(there: Registry, lines: Iterable[str], *, by: str) -> Iterator[str]
         What was done, a line a device.
 
     Raises:
-        ExportError: a line is none of an export of this tenant; those before it are done.
+        ExportError: a line is none of an export of this tenant, or has a certificate that somebody
+            else's thing holds; those before it are done.
     """
     tenant = there.table.tenant
     for number, text in enumerate(lines, start=1):
@@ -198,7 +199,11 @@ def _thing(iot: Any, name: str, device: dict[str, Any]) -> str:
 
 
 def _register(iot: Any, tenant: str, thing: str, pem: str) -> bool:
-    """Whether the certificate is new; one that somebody has revoked here stays revoked."""
+    """Whether the certificate is new; one that somebody has revoked here stays revoked.
+
+    Raises:
+        ExportError: it is that of another tenant's device.
+    """
     new = True
     try:
         arn = iot.register_certificate_without_ca(certificatePem=pem, status="ACTIVE")[
@@ -208,6 +213,13 @@ def _register(iot: Any, tenant: str, thing: str, pem: str) -> bool:
         if error.response.get("Error", {}).get("Code") != "ResourceAlreadyExistsException":
             raise
         new, arn = False, str(error.response["resourceArn"])  # pyright: ignore[reportGeneralTypeIssues, reportTypedDictNotRequiredAccess] - not in its stub
+        # Fail closed: a certificate is no secret, so another's may stand in a tenant's file.
+        prefix = names.thing_prefix(tenant)
+        holders = iot.get_paginator("list_principal_things").paginate(principal=arn)
+        if not all(one.startswith(prefix) for page in holders for one in page["things"]):
+            raise ExportError(
+                f"`{thing}`: its certificate is held by a thing of somebody else"
+            ) from error
     iot.attach_policy(policyName=names.device_policy(tenant), target=arn)
     iot.attach_thing_principal(thingName=thing, principal=arn)
     return new

@@ -120,3 +120,22 @@ def test_what_was_revoked_or_replaced_stays_behind(embedded_cloud: EmbeddedCloud
         "thing_id": {"S": thing["thingId"]},
     }
     assert "facts" in exported({**facts, "origin": {"S": "R1"}}, registration)
+
+
+def test_another_tenants_certificate_is_not_taken(embedded_cloud: EmbeddedCloud) -> None:
+    """Its public part is no secret; whoever puts it into their file gets nothing attached to it."""
+    tenant, iot = f"t{uuid.uuid4().hex[:12]}", embedded_cloud.client("iot")
+    theirs = iot.create_keys_and_certificate(setAsActive=True)
+    iot.create_thing(thingName=f"other{tenant}--pump-01")
+    iot.attach_thing_principal(
+        thingName=f"other{tenant}--pump-01", principal=theirs["certificateArn"]
+    )
+    table = DeviceTable(client=Rows(()), name="devices", tenant=tenant)
+    line = GOOD | {"tenant": tenant, "certificates": [theirs["certificatePem"]]}
+    registry = moves.Registry(iot=iot, table=table)
+    with pytest.raises(moves.ExportError, match="is held by a thing of somebody else"):
+        list(moves.imported(registry, [json.dumps(line)], by="operator"))
+    held = iot.list_principal_things(principal=theirs["certificateArn"])["things"]
+    assert held == [f"other{tenant}--pump-01"]
+    policies = iot.list_attached_policies(target=theirs["certificateArn"])["policies"]
+    assert policies == []
