@@ -94,6 +94,11 @@ def is_reserved(tenant: str) -> bool:
     )
 
 
+def onboarding_row(tenant: str) -> str:
+    """Key of the registry's row that says since when the tenant is there."""
+    return f"onboarding of {tenant}"
+
+
 def thing_group(tenant: str) -> str:
     """The one thing group of a tenant, with all its devices; its lines are Cedar's alone."""
     return tenant

@@ -376,4 +376,10 @@ ROWS: Final = (
         statement="A policy store is deleted with the policies that were made by hand in it",
         reason="it destroys a tenant: `tenants offboard` of the throw-away tenant",
     ),
+    Row(
+        id="events-of-their-form",
+        statement="PutEvents answers 200 where it takes nothing: an entry without source, type or "
+        "detail fails by itself, and one whose detail is no JSON object",
+        reason="all 50 are taken",
+    ),
 )

@@ -37,16 +37,22 @@ class Account:
     region: str
 
     @classmethod
-    def of(cls, session: boto3.Session) -> Account:
-        """With the operator's credentials, at the pace that AWS gives."""
+    def of(cls, session: boto3.Session, *, endpoint_url: str | None = None) -> Account:
+        """With the operator's credentials, at the pace that AWS gives.
+
+        Args:
+            session: with credentials and region.
+            endpoint_url: of an embedded cloud; ``None``: AWS, or what AWS_ENDPOINT_URL says.
+        """
         made: dict[str, Any] = {}
         any_client: Any = session.client  # of any service, which the stubs do not know
 
         def client(service: str) -> Any:
             if service not in made:
-                more: dict[str, Any] = {}
+                more: dict[str, Any] = {"endpoint_url": endpoint_url} if endpoint_url else {}
                 # The account's own data plane; the embedded cloud is one address for all.
-                if service == "iot-data" and not os.environ.get("AWS_ENDPOINT_URL"):
+                elsewhere = endpoint_url or os.environ.get("AWS_ENDPOINT_URL")
+                if service == "iot-data" and not elsewhere:
                     own = client("iot").describe_endpoint(endpointType="iot:Data-ATS")
                     more["endpoint_url"] = f"https://{own['endpointAddress']}"
                 made[service] = any_client(service, config=_PATIENT, **more)
@@ -138,6 +144,7 @@ class Belongings:
                 names.presign_role(self.tenant),
                 names.telemetry_role(self.tenant),
                 names.telemetry_stream(self.tenant),
+                names.onboarding_row(self.tenant),
                 wire.telemetry_rule(self.tenant),
                 f"cedarfleet {self.tenant}",  # how its policy store is described
                 f"{self.tenant}-devices",

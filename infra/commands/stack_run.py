@@ -15,6 +15,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+import msgspec
+
+from infra.stacks.config.reading import ConfigError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -33,6 +37,24 @@ class Engine(Protocol):
     def command(self, verb: str, stack: str) -> list[str]:
         """What a child process runs; it exits with 0, or ``DRIFTED``, or another code and why."""
         ...
+
+    def cloud(self) -> LaptopCloud | None:
+        """The embedded cloud to which it stamps; ``None``: the account of the environment."""
+        ...
+
+
+class LaptopCloud(msgspec.Struct, kw_only=True):
+    """What `cloud.json` of ``make up`` says of an embedded cloud.
+
+    Attributes:
+        endpoint_url: of all its services.
+        region: as its resources are named.
+        environment: with its root keys.
+    """
+
+    endpoint_url: str
+    region: str
+    environment: dict[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +75,18 @@ class EmbeddedEngine:
         places = ["--project", str(self.project), "--state", str(self.state)]
         return [sys.executable, "-m", "infra.local.stacks", verb, "-s", stack, *places]
 
+    def cloud(self) -> LaptopCloud:
+        """That of ``make up``.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        file = self.state / "cloud.json"
+        try:
+            return msgspec.json.decode(file.read_bytes(), type=LaptopCloud)
+        except (OSError, msgspec.DecodeError) as error:
+            raise ConfigError(f"{file}: no cloud of `make up`: {error!r}") from error
+
 
 @dataclass(frozen=True, kw_only=True)
 class PulumiCli:
@@ -69,6 +103,9 @@ class PulumiCli:
         """One run of ``python -m infra.commands.pulumi_stack``."""
         words = [verb, "-s", stack, "--project", str(self.project)]
         return [sys.executable, "-m", "infra.commands.pulumi_stack", *words]
+
+    def cloud(self) -> None:
+        """None of ours."""
 
 
 def chosen(project: Path, state: Path, *, wanted: str) -> Engine:

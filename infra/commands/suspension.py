@@ -124,7 +124,13 @@ class Tenant:
 
 
 def suspend(
-    tenant: Tenant, *, by: str, reason: str, watch: Watch, say: Callable[[str], None]
+    tenant: Tenant,
+    *,
+    by: str,
+    reason: str,
+    watch: Watch,
+    say: Callable[[str], None],
+    tell: Callable[[str], None] | None = None,
 ) -> bool:
     """Turn the tenant off; may be repeated.
 
@@ -134,6 +140,8 @@ def suspend(
         reason: why, for whoever resumes it.
         watch: when its devices are known to stay away.
         say: told of each step, with the seconds since the beginning.
+        tell: called with the time at which the suspension began, the same in a repetition, once all
+            is off and before the minutes in which devices are kept away.
 
     Returns:
         Whether its devices stay away. All else holds in any case.
@@ -164,11 +172,24 @@ def suspend(
     _deny(tenant)
     told("no device may connect, publish or subscribe: within 6 to 8 minutes, so AWS says")
     told(f"{_cancel_jobs(tenant)} jobs are canceled: what waits does not begin when it is resumed")
+    if tell is not None:
+        tell(record["at"])
     return _disconnect_all(tenant, watch=watch, told=told)
 
 
-def resume(tenant: Tenant, *, say: Callable[[str], None]) -> None:
+def resume(
+    tenant: Tenant,
+    *,
+    say: Callable[[str], None],
+    tell: Callable[[str], None] | None = None,
+) -> None:
     """Restore what was before the suspension; may be repeated until it is done.
+
+    Args:
+        tenant: whom.
+        say: told of each step, with the seconds since the beginning.
+        tell: called with the time at which the suspension began, once all is on; if it raises, a
+            repetition calls it again.
 
     Raises:
         botocore.exceptions.ClientError: AWS refused; what was said until then is done.
@@ -199,6 +220,8 @@ def resume(tenant: Tenant, *, say: Callable[[str], None]) -> None:
     # A stamping meanwhile has told its own.
     _set(tenant, "policies", "digest", record["digest"], instead_of=SUSPENDED_DIGEST)
     told("the policy store decides as before, as soon as it does so")
+    if tell is not None:
+        tell(record["at"])
     tenant.aws.dynamodb.delete_item(TableName=tenant.aws.table, Key=tenant.key("suspension"))
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -26,7 +28,9 @@ from infra.commands import (
     tenant_switch,
     tenant_usage,
 )
+from infra.commands.life_events import NotToldError
 from infra.commands.offboarding import command as offboarding
+from infra.commands.onboarding import Onboarding
 from infra.commands.run_report import ReportError
 from infra.commands.stack_run import DRIFTED
 from infra.commands.tenant_archive import command as archives
@@ -190,11 +194,16 @@ def _run(options: argparse.Namespace, root: Path) -> int:
             logs=f"{file.stem}-logs",
         )
     places = stack_run.Places(root=root, logs=file.parent, locks=state / _RUNS / "locks")
+    try:
+        onboarding = Onboarding.of(engine, root) if options.verb == "up" else None
+    except (BotoCoreError, ClientError) as error:
+        sys.stderr.write(f"up: {error}; nothing is begun\n")
+        return 1
     with _Progress(report) as progress:
         going = rings.RingRun(
             report,
             file,
-            once=partial(_once, engine, report, places),
+            once=partial(_once, engine, report, places, onboarding),
             limits=rings.Limits(parallel=options.parallel, failures=options.failures),
             tell=progress.tell,
         )
@@ -211,10 +220,25 @@ def _run(options: argparse.Namespace, root: Path) -> int:
 
 
 def _once(
-    engine: stack_run.Engine, report: RunReport, places: stack_run.Places, stack: str
+    engine: stack_run.Engine,
+    report: RunReport,
+    places: stack_run.Places,
+    onboarding: Onboarding | None,
+    stack: str,
 ) -> Outcome:
     log = places.logs / report.stacks[stack].log
-    return stack_run.run(engine, report.verb, stack, places=places, log=log)
+    began = time.monotonic()
+    try:
+        if onboarding is not None:
+            onboarding.begin(stack)
+        outcome = stack_run.run(engine, report.verb, stack, places=places, log=log)
+        if onboarding is not None and outcome.went_well:
+            onboarding.end(stack)
+    except (BotoCoreError, ClientError, NotToldError) as error:
+        # The stack may be stamped: it is failed all the same, so that the next run tells it.
+        said = (f"the tenant's onboarding is not noted or told: {error}",)
+        return stack_run.Outcome(code=1, seconds=time.monotonic() - began, said=said)
+    return outcome
 
 
 def _selected(options: argparse.Namespace, root: Path) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from botocore.credentials import ContainerProvider, CredentialResolver
 from botocore.session import Session
 from botocore.utils import ContainerMetadataFetcher
 
+from infra.local.cloud.limits.enforcing import PACE_VARIABLE
 from infra.local.engine import Engine
 from infra.local.guarding import Guardrails
 from infra.local.resources import HANDLERS, INVOKES
@@ -146,13 +148,20 @@ def copy_project(folder: Path) -> Path:
 
 
 @contextmanager
-def running_cloud(folder: Path) -> Generator[ProcessCloud]:
-    """A cloud in a process of its own, with its state in a folder."""
+def running_cloud(folder: Path, *, pace: float | None = None) -> Generator[ProcessCloud]:
+    """A cloud in a process of its own, with its state in a folder.
+
+    Args:
+        folder: for state and log.
+        pace: of AWS's rates and delays; ``None``: that of the tests, which nobody waits for.
+    """
+    own = {} if pace is None else {PACE_VARIABLE: str(pace)}
     script = Path(__file__).parent / "cloud_process.py"
     with (
         (folder / "cloud.log").open("w") as log,
         subprocess.Popen(
             [sys.executable, str(script), str(folder / "state")],
+            env={**os.environ, **own},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

@@ -16,14 +16,22 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra.commands import stack_run, suspension
 from infra.commands.account import Account
 from infra.commands.file_lines import FileStyleError, mark
+from infra.commands.life_events import NotToldError
 from infra.commands.offboarding import record
-from infra.commands.offboarding.offboard import Offboarding, StackError, put_away
+from infra.commands.offboarding.offboard import (
+    TOLD,
+    Offboarding,
+    StackError,
+    put_away,
+    tell_offboarded,
+)
 from infra.commands.offboarding.record import Record, RecordError
 from infra.commands.offboarding.removal import LeftError
 from infra.commands.revocation import Watch
 from infra.commands.suspension import QUIET_SECONDS, SuspensionError
 from infra.commands.tenant_archive.archive import ArchiveError
 from infra.commands.tenant_archive.command import exported
+from infra.commands.tenant_switch import SuspensionTold
 from infra.stacks.config.reading import ConfigError
 from infra.stacks.config.tenants import configured, region
 
@@ -106,7 +114,11 @@ def offboard(options: argparse.Namespace, *, root: Path) -> int:
     try:
         known = record.read(folder, tenant)
         if known is not None and _is_certified(folder, tenant):
-            put_away(root, tenant, folder, say=_say)  # a run that was killed here has not
+            # A run that was killed behind the certificate has not told it or put the file away.
+            if TOLD not in known.done:
+                session = boto3.Session(region_name=os.environ.get("AWS_REGION") or _region(folder))
+                tell_offboarded(Account.of(session), known, folder)
+            put_away(root, tenant, folder, say=_say)
             _say(f"{tenant} is offboarded: {folder / record.CERTIFICATE}")
             return 0
         configured(root, tenant)
@@ -138,6 +150,7 @@ def offboard(options: argparse.Namespace, *, root: Path) -> int:
         ClientError,
         FileStyleError,
         LeftError,
+        NotToldError,
         RecordError,
         StackError,
         SuspensionError,
@@ -155,16 +168,26 @@ def _is_certified(folder: Path, tenant: str) -> bool:
     return said.get("tenant") == tenant and said.get("sha256") == record.digest(said)
 
 
+def _region(folder: Path) -> str:
+    said = json.loads((folder / record.CERTIFICATE).read_text(encoding="utf-8"))
+    return str(said["region"])
+
+
 def _suspend(options: argparse.Namespace, account: Account, root: Path, reason: str) -> None:
     """Turn the tenant off, so that nothing is written while it is taken away.
 
     Raises:
+        NotToldError: the event bus does not take it.
         SuspensionError: it is not in the registry, or its devices come back still.
     """
     tenant = account.tenant(options.tenant)
     mark(root, options.tenant, "suspended", on=True)
     watch = Watch(quiet_seconds=options.quiet)
-    if not suspension.suspend(tenant, by=account.caller, reason=reason, watch=watch, say=_say):
+    by = account.caller
+    told = SuspensionTold(account, tenant=tenant.id, by=by)
+    away = suspension.suspend(tenant, by=by, reason=reason, watch=watch, say=_say, tell=told)
+    told.check()
+    if not away:
         raise SuspensionError("its devices come back still")
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from infra import names
-from infra.commands import file_lines, shared_rows
+from infra.commands import file_lines, life_events, shared_rows
 from infra.commands.account import Belongings
+from infra.commands.life_events import Happened, LifeEvent
 from infra.commands.offboarding import record, removal, traces
 from infra.stacks.config import stack_file
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 OPERATORS_PARTITION: Final = "#offboarded"
 """Of the audit table: certificates of tenants that are gone; no tenant's rows begin with `#`."""
+TOLD: Final = "told"
+"""Of the record: the event bus knows that the tenant is gone."""
 _PASSES: Final = 2
 _AGAIN: Final = ("certificates", "things", "jobs", "timers", "rows")
 _BACKUP_DAYS: Final = 35  # source: DynamoDB developer guide, "Point-in-time recovery"
@@ -84,6 +88,7 @@ class Offboarding:
         Raises:
             botocore.exceptions.ClientError: AWS refused; what was said until then is done.
             LeftError: a part could not be taken away.
+            NotToldError: the event bus does not take that it is suspended, or gone.
             StackError: the stack could not be changed or destroyed.
             SuspensionError: the tenant could not be turned off.
         """
@@ -100,6 +105,7 @@ class Offboarding:
                 file = self.root / stack_file.shown(self.kept.tenant)
                 (self.folder / file.name).write_bytes(file.read_bytes())
                 self._certify(searched)
+                tell_offboarded(self.account, self.kept, self.folder)
                 put_away(self.root, self.kept.tenant, self.folder, say=self.say)
                 return True
             # Rules write rows of things that went for some time yet: these are tried again, now and
@@ -252,6 +258,33 @@ class Offboarding:
                     _day(ended, days) if days else "never: it has no retention"
                 )
         return ends
+
+
+def tell_offboarded(account: Account, kept: Record, folder: Path) -> None:
+    """Tell that the tenant is gone, and note that.
+
+    Args:
+        account: where it was.
+        kept: of the whole offboarding.
+        folder: with the certificate.
+
+    Raises:
+        botocore.exceptions.ClientError: AWS refused.
+        NotToldError: the event bus does not take it.
+    """
+    said = json.loads((folder / record.CERTIFICATE).read_text(encoding="utf-8"))
+    life_events.tell(
+        account,
+        LifeEvent(
+            happened=Happened.OFFBOARDED,
+            tenant=kept.tenant,
+            at=said["ended_at"],
+            by=kept.by,
+            since=kept.began_at,
+        ),
+    )
+    kept.done[TOLD] = {}
+    record.write(kept, folder)
 
 
 def put_away(root: Path, tenant: str, folder: Path, *, say: Callable[[str], None]) -> None:

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from infra import names
 from infra.commands.account import Account, Belongings
 from infra.commands.offboarding import record, traces
 from infra.commands.offboarding.offboard import OPERATORS_PARTITION, put_away
 from infra.commands.tenant_archive.archive import Archive, sha256_of
 from tests.certificates import certified
+from tests.infra.bus_listener import BusListener, told
 from tests.infra.conftest import ROOT, Project, copy_project, running_cloud
 
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ class Platform:
 
     project: Project
     state: Path
+    listener: BusListener
 
     @property
     def account(self) -> Account:
@@ -93,7 +96,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         (state / "cloud.json").write_text(json.dumps({key: getattr(cloud, key) for key in keys}))
         for tenant in ("acme", "globex", NEIGHBOUR):
             lived_in(project, tenant)
-        yield Platform(project=project, state=state)
+        yield Platform(project=project, state=state, listener=BusListener.begin(cloud))
 
 
 def lived_in(project: Project, tenant: str) -> None:
@@ -123,6 +126,10 @@ def lived_in(project: Project, tenant: str) -> None:
         for number in range(ROWS):
             row = {partition: {"S": f"{tenant}--x#{number % 7}"}, "sk": {"S": str(number)}}
             client("dynamodb").put_item(TableName=table, Item=row)
+    onboarding = {"issuer": {"S": names.onboarding_row(tenant)}, "began_at": {"S": "then"}}
+    client("dynamodb").put_item(
+        TableName=names.TENANTS_TABLE, Item={**onboarding, "told_at": {"S": "then"}}
+    )
     if tenant == NEIGHBOUR:
         return
     outputs = project.engine.outputs(tenant).outputs
@@ -175,7 +182,7 @@ def test_no_resource_of_a_stack_escapes_the_search(platform: Platform) -> None:
         identity = parts.get(one["type"], one["id"])
         assert any(word in identity for word in words - {"globex"}) or identity in words, one["id"]
     rows = there["table cedarfleet-tenants"]
-    assert rows == {issuer, f"policies of {issuer}"}
+    assert rows == {issuer, f"policies of {issuer}", names.onboarding_row("globex")}
     for store in ("IoT things", "IoT jobs", "schedules", "shadows of its things"):
         assert there[store], store
 
@@ -195,6 +202,7 @@ def test_a_neighbour_with_a_longer_name_is_another() -> None:
 @pytest.mark.timeout(600)  # eleven commands, three of which stamp or read all stacks
 def test_the_operators_page_is_walked(platform: Platform, tmp_path: Path) -> None:
     """Each command of its blocks about a tenant that stays, in their order, does its work."""
+    platform.listener.heard()
     ran = list[str]()
     for line in COMMANDS:
         words = shlex.split(
@@ -219,6 +227,8 @@ def test_the_operators_page_is_walked(platform: Platform, tmp_path: Path) -> Non
         ran.append(words[0])
     assert {"list", "preview", "up", "drift", "suspend", "resume", "freeze", "thaw"} <= {*ran}
     assert "export" in ran
+    heard = platform.listener.heard()
+    assert told(heard) == [("tenant.resumed", "globex"), ("tenant.suspended", "globex")]
     assert Archive.opened(tmp_path / "globex.tar", tmp_path / "opened")
     subprocess.run(
         platform.command("thaw", "acme", stamps=False), env=platform.environment(), check=True
@@ -313,6 +323,7 @@ def test_a_tenant_leaves_over_any_number_of_kills(platform: Platform, tmp_path: 
     outputs = platform.project.engine.outputs("globex").outputs
     others = (("globex", outputs["user_pool_id"], outputs["policy_store_id"]), (NEIGHBOUR,))
     before = [found(platform, *one) for one in others]
+    platform.listener.heard()
     folder = tmp_path / "acme-is-gone"
     words = ["offboard", "acme", "--to", str(folder), "--reason", "leaves", "--confirm", "acme"]
     command = platform.command(*words, "--quiet", "1")
@@ -355,3 +366,6 @@ def test_a_tenant_leaves_over_any_number_of_kills(platform: Platform, tmp_path: 
     )
     assert (again.returncode, again.stderr) == (0, "")
     assert again.stdout == f"acme is offboarded: {folder / 'certificate.json'}\n"
+    heard = platform.listener.heard()
+    assert {*told(heard)} == {("tenant.offboarded", "acme"), ("tenant.suspended", "acme")}
+    assert len({event["detail"]["id"] for event in heard}) == 2, "a kill may have it told twice"

@@ -143,6 +143,9 @@ class ScriptedEngine:
         """The script, with verb and stack as its arguments."""
         return [sys.executable, "-IS", "-c", self.script, verb, stack]
 
+    def cloud(self) -> None:
+        """It stamps nothing."""
+
 
 # A runner that waits for its child, which tells by a file that it began and ends when told to.
 RUNNER = """
@@ -151,7 +154,7 @@ from pathlib import Path
 from infra.commands.stack_run import Places, run
 from tests.infra.commands.test_rings import ScriptedEngine
 places = Places(root=Path(sys.argv[1]), logs=Path(sys.argv[1]), locks=Path(sys.argv[1]))
-run(ScriptedEngine(script=sys.argv[2]), "up", "acme", places=places, log=Path("first.log"))
+run(ScriptedEngine(script=sys.argv[2]), "up", "acme", places=places, log=Path(sys.argv[1], "first.log"))
 """
 
 

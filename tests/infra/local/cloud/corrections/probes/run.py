@@ -26,6 +26,7 @@ import probe_client_secrets
 import probe_cognito
 import probe_credentials
 import probe_device_data
+import probe_events
 import probe_iot
 import probe_jobs
 import probe_objects
@@ -44,6 +45,7 @@ _MODULES = (
     probe_cognito,
     probe_credentials,
     probe_device_data,
+    probe_events,
     probe_iot,
     probe_jobs,
     probe_objects,
@@ -52,7 +54,7 @@ _MODULES = (
     probe_sessions,
 )
 _SERVICES = (
-    *("acm", "cognito-idp", "dynamodb", "firehose", "iam", "iot", "iot-data"),
+    *("acm", "cognito-idp", "dynamodb", "events", "firehose", "iam", "iot", "iot-data"),
     *("iot-jobs-data", "s3", "scheduler", "sqs", "sts"),
 )
 _LOOPBACK = "listens_on_loopback"
