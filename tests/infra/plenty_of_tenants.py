@@ -90,7 +90,7 @@ class PlentyOfTenants:
         seen = Release()
         with subprocess.Popen(
             [sys.executable, "-c", _COMMAND, str(self.project.root), *words],
-            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+            env=self._environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -107,6 +107,12 @@ class PlentyOfTenants:
                     break
             seen.code = process.wait()
         return seen
+
+    def _environment(self) -> dict[str, str]:
+        """As an operator's: what is compiled once is kept, here beside the runs."""
+        kept = {key: one for key, one in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+        own = {"PYTHONPYCACHEPREFIX": str(self.state / "compiled"), "PYTHONUNBUFFERED": "1"}
+        return {**kept, **own, "PYTHONPATH": str(ROOT)}
 
 
 @contextmanager
