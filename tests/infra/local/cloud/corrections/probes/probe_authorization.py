@@ -151,6 +151,16 @@ def batches_need_the_right_of_one(probed: ProbedCloud) -> bool:
     ) or _allowed(lambda: reads.send_message_batch(QueueUrl=queue, Entries=entries))
 
 
+def rights_are_noted(probed: ProbedCloud) -> bool:
+    """Nobody knows which right a role used, or which it was refused."""
+    allowed = {"Effect": "Allow", "Action": "sqs:ListQueues", "Resource": "*"}
+    asks = probed.session_client("sqs", allowed)
+    asks.list_queues()
+    _allowed(lambda: asks.create_queue(QueueName="noted"))
+    noted = {(used.action, used.allowed) for used in probed.cloud.rights.used()}
+    return not {("sqs:ListQueues", True), ("sqs:CreateQueue", False)} <= noted
+
+
 def job_list_is_filtered_and_paged(probed: ProbedCloud) -> bool:
     """A list of one group's jobs shows the other's, or ignores the page size."""
     iot = probed.cloud.client("iot")
