@@ -153,8 +153,9 @@ import sys
 from pathlib import Path
 from infra.commands.stack_run import Places, run
 from tests.infra.commands.test_rings import ScriptedEngine
-places = Places(root=Path(sys.argv[1]), logs=Path(sys.argv[1]), locks=Path(sys.argv[1]))
-run(ScriptedEngine(script=sys.argv[2]), "up", "acme", places=places, log=Path(sys.argv[1], "first.log"))
+folder = Path(sys.argv[1])
+places = Places(root=folder, logs=folder, locks=folder)
+run(ScriptedEngine(script=sys.argv[2]), "up", "acme", places=places, log=folder / "first.log")
 """
 
 
