@@ -37,6 +37,8 @@ PASSWORDS: Final = "no passwords, no second factors, no subject ids that another
 _OWN_PARTS: Final = {"groups": "groups.jsonl", "command-types": "command-types.jsonl"}
 _GRANTS: Final = "grants"
 _CHAIN: Final = frozenset({"audit-chain", "audit-signed"})
+_USAGE: Final = "usage"
+"""Of the audit table, and no part of the trail."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +68,7 @@ class Contents:
         """
         into.put("audit.jsonl", AuditLines(self._dynamodb, self.tenant).lines())
         into.put("audit-open.jsonl", map(_text, self.open_entries(into.folder / "audit.jsonl")))
+        into.put("usage.jsonl", map(_text, self.usage()))
         into.put("devices.jsonl", moves.exported(self._registry()))
         into.put("people.jsonl", map(_text, self.people()))
         into.put("policies.jsonl", map(_text, self.policies()))
@@ -142,15 +145,20 @@ class Contents:
             self.account, names.AUDIT_TABLE, Belongings(tenant=self.tenant)
         ):
             noun = self._noun(names.AUDIT_TABLE, row)
-            if noun not in _CHAIN and noun not in NOT_TAKEN and row["sk"]["S"] not in linked:
+            elsewhere = {*_CHAIN, _USAGE, *NOT_TAKEN}
+            if noun not in elsewhere and row["sk"]["S"] not in linked:
                 yield row
+
+    def usage(self) -> Iterator[dict[str, Any]]:
+        """The tenant's days as they were counted: for its books, and taken into no other cell."""
+        yield from self._rows_of(names.AUDIT_TABLE, _USAGE)
 
     def _noun(self, table: str, row: dict[str, Any]) -> str:
         partition: str = row["thing" if table == names.COMMANDS_TABLE else "partition"]["S"]
         return partition.removeprefix(names.thing_prefix(self.tenant)).partition("#")[0]
 
     def _rows_of(self, table: str, noun: str) -> Iterator[dict[str, Any]]:
-        key = "partition" if table == names.DEVICES_TABLE else "thing"
+        key = "thing" if table == names.COMMANDS_TABLE else "partition"
         yield from self.account.pages(
             "dynamodb",
             "query",

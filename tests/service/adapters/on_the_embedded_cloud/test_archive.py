@@ -163,6 +163,8 @@ def test_an_archive_holds_the_tenant_and_no_key(
     began = datetime.fromisoformat(opened.manifest["began_at"])
     before = {one for one in of_acme if one < first_ulid(int(began.timestamp() * 1000))}
     assert before <= tail | linked <= of_acme, "not an entry is lost"
+    days = {row["sk"]["S"]: row for row in rows if row["partition"]["S"] == "acme--usage"}
+    assert {line["sk"]["S"]: line for line in opened.lines("usage.jsonl")} == days
 
 
 def test_an_archive_that_was_changed_is_refused(archive: Path, tmp_path: Path) -> None:
