@@ -82,12 +82,17 @@ class Row:
 )
 def test_a_size_is_what_a_value_takes(made: Callable[[int], object]) -> None:
     """As the process itself measures it, a fifth more or less."""
-    tracemalloc.start()
-    try:
-        before, _ = tracemalloc.get_traced_memory()
-        values = [made(number) for number in range(300, 500)]
-        after, _ = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    told = sum(map(size_of, values))
-    assert 0.8 * (after - before) < told < 1.25 * (after - before)
+    taken: list[int] = []
+    told = 0
+    for _ in range(5):
+        tracemalloc.start()
+        try:
+            before, _ = tracemalloc.get_traced_memory()
+            values = [made(number) for number in range(300, 500)]
+            after, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        taken.append(after - before)
+        told = sum(map(size_of, values))
+    # Other threads of the process, as that of an embedded cloud, only ever add to it.
+    assert 0.8 * min(taken) < told < 1.25 * min(taken)

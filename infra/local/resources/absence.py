@@ -15,6 +15,7 @@ _EXACT: Final = frozenset(
         "404",
         "AWS.SimpleQueueService.NonExistentQueue",
         "ClusterNotFoundException",
+        "DashboardNotFoundError",
         "LifecyclePolicyNotFoundException",
         "NoSuchBucket",
         "NoSuchEntity",

@@ -179,9 +179,10 @@ def test_bytes_written_grow_with_the_number_of_resources(store: StoreProject) ->
         return _bytes_written() - before
 
     small, large = written(20), written(100)
-    assert large < 6 * small
+    assert 0 < large < 6 * small
 
 
 def _bytes_written() -> int:
-    lines = Path("/proc/self/io").read_text().splitlines()
+    """By this thread, which the engine runs in: another one may be an embedded cloud's."""
+    lines = Path("/proc/thread-self/io").read_text().splitlines()
     return int(dict(line.split(": ") for line in lines)["wchar"])

@@ -33,8 +33,11 @@ SECONDS = 60
 
 
 @pytest.fixture(scope="module")
-def lived_in(deployed: DeployedService) -> dict[str, Any]:
-    """What a tenant makes by the API: group, person, grant, command; and a device that came."""
+def lived_in(deployed: DeployedService) -> Iterator[dict[str, Any]]:
+    """What a tenant makes by the API: group, person, grant, command; and a device that came.
+
+    Other files find no grant and no group of it.
+    """
     iot = deployed.setup.cloud.client("iot")
     certificate = certified(iot)
     iot.attach_thing_principal(thingName="acme--press-02", principal=certificate["certificateArn"])
@@ -70,12 +73,16 @@ def lived_in(deployed: DeployedService) -> dict[str, Any]:
         assert time.monotonic() < deadline, state
         time.sleep(1)
     pem = iot.describe_certificate(certificateId=certificate["certificateId"])
-    return {
+    yield {
         "pem": pem["certificateDescription"]["certificatePem"],
         "certificate": certificate["certificateId"],
         "grant": grant.json(),
         "command": command.json()["id"],
     }
+    iot.detach_thing_principal(thingName="acme--press-02", principal=certificate["certificateArn"])
+    for path in (f"/v1/grants/{grant.json()['id']}", "/v1/groups/moving"):
+        gone = deployed.call("DELETE", path)
+        assert gone.status_code == 200, gone.text
 
 
 @pytest.fixture(scope="module")

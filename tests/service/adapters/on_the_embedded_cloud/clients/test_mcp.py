@@ -203,7 +203,9 @@ def test_a_campaign_is_for_the_devices_of_its_plan(agent: Terminal, press: str) 
                 await session.call_tool("plan_campaign_cancel", {"campaign": begun[0]["id"]})
             )
             await session.call_tool("apply_campaign_cancel", {"plan": cancel["plan"]})
-            agent.deployed.watch(begun[0]["url"], lambda seen: seen["state"] == "canceled")
+            agent.deployed.watch(
+                begun[0]["url"], lambda seen: seen["state"] == "canceled", seconds=120
+            )
 
     asyncio.run(scenario())
 
