@@ -109,7 +109,7 @@ def test_what_is_kept_is_private(tmp_path: Path) -> None:
         assert state_dir.stat().st_mode & 0o777 == 0o700
         assert (state_dir / "cloud.json").stat().st_mode & 0o777 == 0o600
         os.kill(process.pid, signal.SIGINT)
-        process.communicate(timeout=30)
+        process.communicate(timeout=180)  # a loaded machine is slow, not wrong
         assert process.returncode == 0
     finally:
         process.kill()

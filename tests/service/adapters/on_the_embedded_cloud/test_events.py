@@ -182,7 +182,11 @@ def test_a_stream_ends_once_its_token_is_revoked(deployed: DeployedService) -> N
         told = list(lines)
         assert time.monotonic() - began < 6
     assert told[-2:] == ['data: {"reason":"token-over"}', ""]
-    del deployed.tokens["acme", "operators"]
+    deployed.tokens.pop(("acme", "operators"))
+    # A token of the second of a revocation counts as one of before: other tests get a later one.
+    while deployed.call("GET", "/v1/me", group="operators").status_code != 200:
+        assert time.monotonic() - began < 30
+        deployed.tokens.pop(("acme", "operators"))
 
 
 def test_what_a_person_does_is_told(deployed: DeployedService) -> None:
