@@ -6,6 +6,8 @@ Each function may be repeated, also by whoever comes after a `kill -9`: what is 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from infra import names
@@ -22,6 +24,9 @@ _AGAIN_SECONDS: Final = 1.0
 # AWS deletes a job when its executions are gone, ten jobs at once (source: AWS IoT API reference,
 # DeleteJob).
 _JOBS_SECONDS: Final = 900.0
+# "It might take several seconds for the detachment to propagate" (source: AWS IoT API reference,
+# DetachThingPrincipal), and until then DeleteThing and DeleteCertificate refuse.
+_DETACHED_SECONDS: Final = 60.0
 
 
 class LeftError(Exception):
@@ -54,10 +59,50 @@ def certificates(account: Account, belongings: Belongings, of: Iterable[str]) ->
     return tuple(sorted(found))
 
 
-def remove_certificate(account: Account, belongings: Belongings, arn: str) -> bool:
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How it is waited for what AWS does in its own time.
+
+    Attributes:
+        now: seconds on a clock that nobody sets.
+        pause: for so many seconds.
+    """
+
+    now: Callable[[], float] = time.monotonic
+    pause: Callable[[float], None] = time.sleep
+
+    def until_detached(
+        self, delete: Callable[[], object], refused: type[Exception], what: str
+    ) -> None:
+        """Delete something, again for as long as AWS says that something is attached to it.
+
+        Raises:
+            LeftError: it says so for a minute: somebody attaches it anew.
+        """
+        begun = self.now()
+        while True:
+            try:
+                delete()
+            except refused as error:
+                if self.now() - begun > _DETACHED_SECONDS:
+                    raise LeftError(f"{what} is not deleted: {error}; run it again") from error
+                self.pause(_AGAIN_SECONDS)
+            else:
+                return
+
+
+_PATIENT: Final = Patience()
+
+
+def remove_certificate(
+    account: Account, belongings: Belongings, arn: str, *, patience: Patience = _PATIENT
+) -> bool:
     """Detach, deactivate and delete one certificate; whether it is gone.
 
     One that a thing or policy of somebody else holds too is taken from this tenant, and stays.
+
+    Raises:
+        LeftError: AWS goes on to refuse its deletion.
     """
     iot, identifier = account.client("iot"), arn.rsplit("/", 1)[1]
     try:
@@ -76,41 +121,48 @@ def remove_certificate(account: Account, belongings: Belongings, arn: str) -> bo
         for policy in own_policies:
             iot.detach_policy(policyName=policy, target=arn)
         if not shared:
-            iot.delete_certificate(certificateId=identifier)
+            patience.until_detached(
+                partial(iot.delete_certificate, certificateId=identifier),
+                iot.exceptions.DeleteConflictException,
+                f"certificate {identifier}",
+            )
     except iot.exceptions.ResourceNotFoundException:  # deleted by a run that was cut off
         return True
     return not shared
 
 
-def remove_thing(account: Account, thing: str) -> None:
-    """Delete a thing with its shadows, those first: of a thing that is gone nobody lists them."""
+def remove_thing(account: Account, thing: str, *, patience: Patience = _PATIENT) -> None:
+    """Delete a thing with its shadows, those first: of a thing that is gone nobody lists them.
+
+    Raises:
+        LeftError: AWS goes on to refuse its deletion.
+    """
     data = account.client("iot-data")
     for shadow in list(traces.shadows_of(account, thing)):
         try:
             data.delete_thing_shadow(thingName=thing, **({"shadowName": shadow} if shadow else {}))
         except data.exceptions.ResourceNotFoundException:
             continue
-    account.client("iot").delete_thing(thingName=thing)
+    iot = account.client("iot")
+    patience.until_detached(
+        partial(iot.delete_thing, thingName=thing),
+        iot.exceptions.InvalidRequestException,
+        f"thing {thing}",
+    )
 
 
-def remove_jobs(
-    account: Account,
-    belongings: Belongings,
-    *,
-    now: Callable[[], float] = time.monotonic,
-    pause: Callable[[float], None] = time.sleep,
-) -> int:
+def remove_jobs(account: Account, belongings: Belongings, *, patience: Patience = _PATIENT) -> int:
     """Delete the tenant's jobs, until none is listed any more; how many there were.
 
     Raises:
         LeftError: AWS has not deleted all of them in a quarter of an hour.
     """
-    begun, seen = now(), set[str]()
+    begun, seen = patience.now(), set[str]()
     while left := [job for job in _jobs(account) if belongings.has(job["jobId"])]:
-        if now() - begun > _JOBS_SECONDS:
+        if patience.now() - begun > _JOBS_SECONDS:
             raise LeftError(f"{len(left)} jobs are not deleted yet: run it again")
         if seen:
-            pause(_AGAIN_SECONDS)
+            patience.pause(_AGAIN_SECONDS)
         for job in left:
             seen.add(job["jobId"])
             if job.get("status") != "DELETION_IN_PROGRESS":
@@ -128,6 +180,7 @@ def _remove_job(iot: Any, job_id: str) -> None:
         iot.delete_job(jobId=job_id, force=True)
     except (
         iot.exceptions.LimitExceededException,  # ten at once: the next look has room
+        iot.exceptions.InvalidStateTransitionException,  # AWS is at it since it was listed
         iot.exceptions.ResourceNotFoundException,
     ):
         return
