@@ -8,27 +8,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from service.domain.enrolments import DeviceEndpoint
-from service.domain.work import WorkKind
 from service.operations.approvals import Approvals
-from service.operations.audit_chaining import AuditChaining
-from service.operations.audit_deliveries import AuditDeliveries
-from service.operations.audit_outcomes import AuditOutcomes
 from service.operations.audit_reading import AuditReading
 from service.operations.audit_trail import AuditTrail
 from service.operations.authentication import Authenticate
 from service.operations.authorization import Access
-from service.operations.bringing import Bringing
-from service.operations.budgets import Budgets, Pace
+from service.operations.budgets import Budgets
 from service.operations.bulk_registration import BulkRegistration
-from service.operations.campaign_decisions import CampaignDecisions
 from service.operations.campaign_lists import CampaignLists
-from service.operations.campaign_sending import CampaignSending
 from service.operations.campaigns import Campaigns
 from service.operations.command_cancel import CommandCancel
 from service.operations.command_lists import CommandLists
 from service.operations.command_types import CommandTypes
 from service.operations.commands import Commands
-from service.operations.decided_events import DecidedEvents
 from service.operations.decisions import Decisions
 from service.operations.device_logs import CommandsWithForms, Logs
 from service.operations.device_state import States
@@ -40,13 +32,11 @@ from service.operations.event_feeds import EventFeeds
 from service.operations.event_streams import EventStreams
 from service.operations.event_telling import EventTelling
 from service.operations.explanations import Explanations
-from service.operations.file_verification import FileVerification
 from service.operations.files import Files
 from service.operations.granting import Granting
 from service.operations.grants import Grants
 from service.operations.groups import Groups
 from service.operations.machine_admission import MachineAdmission
-from service.operations.machine_upkeep import MachineUpkeep
 from service.operations.machines import MachineEnd, TenantMachines
 from service.operations.membership import Membership
 from service.operations.people import TenantPeople
@@ -55,24 +45,20 @@ from service.operations.planned_downloads import PlannedDownloads
 from service.operations.plans import Planning
 from service.operations.policy_copies import PolicyCopies
 from service.operations.readiness import Readiness
-from service.operations.redelivery import Redelivery
 from service.operations.registration import Registration
 from service.operations.replays import Replays
-from service.operations.retired_devices import RetiredDevices
 from service.operations.retirement import Retirement
-from service.operations.retries import Retries
 from service.operations.revocations import Revocations
-from service.operations.rollout import Rollout
 from service.operations.selections import Selections
 from service.operations.telemetry import DeviceTelemetry
 from service.operations.traced_decisions import TracedAdvice, TracedDecisions
-from service.operations.usage import Usage, UsageCounting
+from service.operations.usage import Usage
 from service.operations.versions import Versions
 from service.operations.wanted_versions import Wishes
-from service.operations.wave_decisions import WaveDecisions
-from service.operations.webhook_delivery import WebhookDelivery, WebhookNotices
+from service.operations.webhook_delivery import WebhookNotices
 from service.operations.webhooks import Webhooks
 from service.operations.who_may import WhoMay
+from service.operations.work_handlers import WorkHandlers
 from service.operations.worker import Worker
 from service.ports.traces import UNTRACED
 from service.settings import EnrolmentSettings, PolicySettings
@@ -361,131 +347,23 @@ class Operations:
         )
 
     def worker(self, jobs: JobSettings, *, held_seconds: float = 60) -> Worker:
-        """What handles the work that the other operations hand over: one operation for each kind.
+        """What handles the work that the other operations hand over.
 
         Args:
             jobs: how fast downloads are rolled out, and how long they wait.
             held_seconds: for which the queue gives a message to nobody else.
         """
         ports = self._ports
-        pace = Pace(ports.buckets, ports.clock)
-        rollout = Rollout(
-            devices=ports.devices,
-            records=ports.download_records,
-            deliveries=ports.deliveries,
-            jobs=ports.download_jobs,
-            pace=pace,
-            queue=ports.work_queue,
-            timers=ports.timers,
-            decisions=WaveDecisions(
-                devices=ports.devices,
-                groups=ports.groups,
-                people=ports.people,
-                authorizer=self._authorizer,
-                audit=ports.audit,
-                pace=pace,
-                clock=ports.clock,
-            ),
-            telling=self.telling,
-            clock=ports.clock,
-            settings=jobs,
-            metrics=ports.metrics,
-        )
-        bringing = Bringing(
-            wishes=ports.wanted_versions,
-            running=ports.running_versions,
-            devices=ports.devices,
-            groups=ports.groups,
-            files=ports.file_records,
-            records=ports.download_records,
-            deliveries=ports.deliveries,
-            queue=ports.work_queue,
-            timers=ports.timers,
-            clock=ports.clock,
-            download_days=jobs.download_days,
-        )
-        redelivery = Redelivery(
-            records=ports.command_records,
+        handlers = WorkHandlers(
+            ports=ports,
+            authorizer=self._authorizer,
             broker=self._broker,
-            clock=ports.clock,
-            came=bringing.came,
-        )
-        verification = FileVerification(
-            records=ports.file_records,
-            objects=ports.file_objects,
-            bills=ports.bills_of_materials,
-            clock=ports.clock,
-        )
-        outcomes = AuditOutcomes(
-            entries=ports.audit_entries,
-            chain=ports.audit_chain,
-            commands=ports.command_records,
-            devices=ports.devices,
-            trail=self.trail,
-            queue=ports.work_queue,
-            clock=ports.clock,
-        )
-        delivered = AuditDeliveries(
-            entries=ports.audit_entries,
-            records=ports.download_records,
-            deliveries=ports.deliveries,
-            trail=self.trail,
-            clock=ports.clock,
-        )
-        chaining = AuditChaining(
-            entries=ports.audit_entries,
-            chain=ports.audit_chain,
-            signer=ports.audit_signer,
-            queue=ports.work_queue,
-            clock=ports.clock,
-        )
-        webhooks = WebhookDelivery(
-            records=ports.webhooks,
-            secrets=ports.webhook_secrets,
-            sender=ports.webhook_sender,
-            log=ports.event_log,
-            queue=ports.work_queue,
-            timers=ports.timers,
-            clock=ports.clock,
-        )
-        decided = DecidedEvents(
-            entries=ports.audit_entries,
-            chain=ports.audit_chain,
-            commands=ports.command_records,
-            downloads=ports.download_records,
-            devices=ports.devices,
-            enrolments=ports.enrolments,
-            grants=ports.grant_records,
-            telling=self.telling,
-            queue=ports.work_queue,
-            clock=ports.clock,
-        )
-        upkeep = MachineUpkeep(
-            records=ports.machine_records,
-            clients=ports.machine_clients,
+            commands=self.commands,
+            granting=self.granting,
             revocations=self.revocations,
-            end=self._machine_end,
-            timers=ports.timers,
-            clock=ports.clock,
-        )
-        retired = RetiredDevices(
-            devices=ports.devices,
-            records=ports.download_records,
-            deliveries=ports.deliveries,
-            jobs=ports.download_jobs,
-            pace=pace,
-            queue=ports.work_queue,
-            clock=ports.clock,
-            settings=jobs,
-        )
-        counting = UsageCounting(
-            usage=ports.usage,
-            entries=ports.audit_entries,
-            downloads=ports.download_records,
-            files=ports.file_records,
-            devices=ports.devices,
-            timers=ports.timers,
-            clock=ports.clock,
+            machine_end=self._machine_end,
+            telling=self.telling,
+            trail=self.trail,
         )
         return Worker(
             queue=ports.work_queue,
@@ -493,55 +371,7 @@ class Operations:
             held_seconds=held_seconds,
             metrics=ports.metrics,
             clock=ports.clock,
-            handlers={
-                WorkKind.ADVANCE_DOWNLOAD: rollout.advance,
-                WorkKind.MAKE_JOB: rollout.make_job,
-                WorkKind.RETRY_JOB: Retries(rollout=rollout).handle,
-                WorkKind.CANCEL_JOB: rollout.cancel_job,
-                WorkKind.SETTLE_JOB: rollout.settle_job,
-                WorkKind.REDELIVER_COMMANDS: redelivery.handle,
-                WorkKind.VERIFY_FILE: verification.handle,
-                WorkKind.CHAIN_AUDIT: chaining.handle,
-                WorkKind.TELL_OUTCOMES: outcomes.handle,
-                WorkKind.TELL_DELIVERED: delivered.handle,
-                WorkKind.TELL_DECISIONS: decided.handle,
-                WorkKind.TELL_EVENT: self.telling.handle,
-                WorkKind.SEND_EVENTS: webhooks.handle,
-                WorkKind.SEND_EVENT_AGAIN: webhooks.again,
-                WorkKind.SETTLE_MACHINE: upkeep.handle,
-                WorkKind.LOOK_AT_GRANT: self.granting.look,
-                WorkKind.ADVANCE_CAMPAIGN: self.campaign_sending(pace).advance,
-                WorkKind.SETTLE_RETIRED: retired.handle,
-                WorkKind.BRING_VERSION: bringing.look,
-                WorkKind.BRING_DEVICE: bringing.device,
-                WorkKind.COUNT_USAGE: counting.handle,
-            },
-        )
-
-    def campaign_sending(self, pace: Pace) -> CampaignSending:
-        """What sends campaigns, at the pace that all tasks keep."""
-        ports = self._ports
-        return CampaignSending(
-            records=ports.campaign_records,
-            batches=ports.campaign_batches,
-            decisions=CampaignDecisions(
-                devices=ports.devices,
-                types=ports.command_types,
-                people=ports.people,
-                machines=ports.machine_records,
-                authorizer=self._authorizer,
-                audit=ports.audit,
-                pace=pace,
-                clock=ports.clock,
-            ),
-            telling=self.telling,
-            devices=ports.devices,
-            sender=self.commands,
-            commands=ports.command_records,
-            broker=self._broker,
-            pace=pace,
-            queue=ports.work_queue,
-            clock=ports.clock,
+            handlers=handlers.by_kind(jobs),
         )
 
     def access(

@@ -25,8 +25,9 @@ class AccessLogsArgs:
 class AccessLogs(pulumi.ComponentResource):
     """S3 bucket (private, versioned, encrypted, TLS only) that takes lines of the balancer alone.
 
-    A line has the address, the path and the answer of a request; no header, so no token (source:
-    Elastic Load Balancing, "Access logs for your Application Load Balancer").
+    A line has the address, the path with its query, and the answer of a request; no header, so no
+    token (source: Elastic Load Balancing, "Access logs for your Application Load Balancer"). The
+    console's `code` is in a query: used once, and nothing without the verifier of PKCE.
     """
 
     bucket: pulumi.Output[str]
