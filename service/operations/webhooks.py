@@ -28,7 +28,7 @@ from service.errors import ConflictError, InvalidRequestError, NotFoundError
 from service.operations.purpose import Purpose
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from service.domain.instants import Clock
     from service.domain.tenants import Tenant
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from service.ports.webhooks import WebhookRecords, WebhookSecrets
     from service.ports.work import WorkQueue
 
+_TRIES: Final = 5
 _NOTICED_SECONDS: Final = 15
 """After which each worker knows of a new webhook (`webhook_delivery`)."""
 
@@ -118,14 +119,15 @@ class Webhooks:
         Raises:
             PermissionDeniedError: not allowed.
             NotFoundError: the tenant has no such webhook.
-            ConflictError: it was changed at this moment.
+            ConflictError: somebody else changed it at this moment.
         """
         tenant = access.principal.tenant
         await self._require(access, f"secret of webhook {webhook_id[:64]}")
         found, secret = await self._find(tenant, webhook_id), new_secret()
         sealed = SealedSecret(sealed=await self.secrets.seal(tenant, webhook_id, secret))
         now = milliseconds(self.clock())
-        return await self._put(tenant, found.rotated(sealed, now_ms=now)), secret
+        stored = await self._changed(tenant, found, lambda one: one.rotated(sealed, now_ms=now))
+        return stored, secret
 
     async def switch(self, access: Access, webhook_id: str, state: WebhookState) -> Webhook:
         """Disable it, enable it (it goes on where it stopped), or end it for good.
@@ -133,7 +135,7 @@ class Webhooks:
         Raises:
             PermissionDeniedError: not allowed.
             NotFoundError: the tenant has no such webhook.
-            ConflictError: it was changed at this moment, or a later release wrote it.
+            ConflictError: somebody else changed it at this moment, or a later release wrote it.
         """
         tenant = access.principal.tenant
         await self._require(access, f"webhook {webhook_id[:64]}: {state}")
@@ -141,8 +143,9 @@ class Webhooks:
         if found.state is WebhookState.UNKNOWN:
             raise ConflictError(f"webhook `{webhook_id}` is of a later release of the service")
         why = "by a person" if state is WebhookState.DISABLED else None
-        changed = replace(found, state=state, why=why, attempt=0, due_at=0)
-        stored = await self._put(tenant, changed)
+        stored = await self._changed(
+            tenant, found, lambda one: replace(one, state=state, why=why, attempt=0, due_at=0)
+        )
         if state is WebhookState.ACTIVE:
             await self._tell(tenant, webhook_id)
         return stored
@@ -211,11 +214,25 @@ class Webhooks:
                 return one
         raise NotFoundError("webhook", webhook_id[:64])
 
-    async def _put(self, tenant: Tenant, webhook: Webhook) -> Webhook:
-        stored = await self.records.put(tenant, webhook)
-        if stored is None:
-            raise ConflictError("the webhook was changed at this moment: try again")
-        return stored
+    async def _changed(
+        self, tenant: Tenant, found: Webhook, change: Callable[[Webhook], Webhook]
+    ) -> Webhook:
+        """Store a person's change, beside what the worker notes of its deliveries meanwhile.
+
+        Raises:
+            ConflictError: somebody else has changed it, or the worker notes something all the time.
+            NotFoundError: somebody has ended it.
+        """
+        known = found
+        for _ in range(_TRIES):
+            stored = await self.records.put(tenant, change(known))
+            if stored is not None:
+                return stored
+            known = await self._find(tenant, found.webhook_id)
+            # Fail closed: of two that change the same, one is told.
+            if (known.secrets, known.state) != (found.secrets, found.state):
+                break
+        raise ConflictError("the webhook was changed at this moment: try again")
 
     async def _tell(self, tenant: Tenant, webhook_id: str, *, seconds: int = 0) -> None:
         await self.queue.send([send_work(tenant, webhook_id)], delay_seconds=seconds)

@@ -7,16 +7,23 @@ import base64
 import hashlib
 import hmac
 import json
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from service.adapters.memory.webhooks import MemoryWebhooks
 from service.domain.events import EventType
 from service.domain.webhooks import MOST_WEBHOOKS, RETRIES
 from service.domain.work import Work, WorkKind
-from service.settings import JobSettings
+from service.operations.operations import Operations
+from service.settings import JobSettings, TokenSettings
 from tests.service.api.test_events import connected, state, told
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from service.domain.tenants import Tenant
+    from service.domain.webhooks import Webhook
     from tests.service.conftest import ServiceUnderTest
 
 NEW = {"url": "https://hooks.example.com/in", "nouns": ["device", "command"]}
@@ -53,6 +60,22 @@ def sent(service: ServiceUnderTest) -> list[tuple[dict[str, str], dict[str, Any]
         (dict(headers), json.loads(body))
         for _, headers, body in service.ports.webhook_sender.sent[before:]
     ]
+
+
+@dataclass(kw_only=True)
+class NotedMeanwhile(MemoryWebhooks):
+    """A worker notes an attempt behind each of the next looks of somebody who changes a webhook."""
+
+    notes: int = 0
+
+    async def every(self, tenant: Tenant) -> Sequence[Webhook]:
+        """As they are; and then one attempt more."""
+        found = await super().every(tenant)
+        if self.notes:
+            self.notes -= 1
+            for one in found:
+                await self.put(tenant, replace(one, attempt=one.attempt + 1))
+        return found
 
 
 def is_signed(service: ServiceUnderTest, secret: str, *, index: int = -1) -> bool:
@@ -238,3 +261,23 @@ def test_two_workers_send_an_event_once(service: ServiceUnderTest) -> None:
 
 def _sent_of(service: ServiceUnderTest) -> list[Any]:
     return service.ports.webhook_sender.sent
+
+
+def test_a_change_stands_beside_what_the_worker_notes(service: ServiceUnderTest) -> None:
+    """A busy webhook can be disabled and ended; a secret that is rotated is the one that signs."""
+    busy = NotedMeanwhile()
+    service.app.state.operations = Operations(
+        replace(service.ports, webhooks=busy), TokenSettings()
+    )
+    webhook, _ = made(service)
+    path = f"/v1/webhooks/{webhook}"
+    for method, route in (("POST", "/rotate"), ("POST", "/disable"), ("DELETE", "")):
+        busy.notes = 3
+        answer = service.call(method, f"{path}{route}")
+        assert answer.is_success, answer.text
+        assert busy.notes == 0, "nothing was noted meanwhile"
+    assert service.call("GET", path).status_code == 404
+
+    webhook, _ = made(service)
+    busy.notes = 1000
+    assert service.call("POST", f"/v1/webhooks/{webhook}/disable").status_code == 409
