@@ -346,16 +346,11 @@ class Operations:
             metrics=ports.metrics,
         )
 
-    def worker(self, jobs: JobSettings, *, held_seconds: float = 60) -> Worker:
-        """What handles the work that the other operations hand over.
-
-        Args:
-            jobs: how fast downloads are rolled out, and how long they wait.
-            held_seconds: for which the queue gives a message to nobody else.
-        """
-        ports = self._ports
-        handlers = WorkHandlers(
-            ports=ports,
+    @property
+    def work_handlers(self) -> WorkHandlers:
+        """What is done with the work that the other operations hand over."""
+        return WorkHandlers(
+            ports=self._ports,
             authorizer=self._authorizer,
             broker=self._broker,
             commands=self.commands,
@@ -365,13 +360,22 @@ class Operations:
             telling=self.telling,
             trail=self.trail,
         )
+
+    def worker(self, jobs: JobSettings, *, held_seconds: float = 60) -> Worker:
+        """What takes that work from the queue.
+
+        Args:
+            jobs: how fast downloads are rolled out, and how long they wait.
+            held_seconds: for which the queue gives a message to nobody else.
+        """
+        ports = self._ports
         return Worker(
             queue=ports.work_queue,
             tenants=ports.tenants,
             held_seconds=held_seconds,
             metrics=ports.metrics,
             clock=ports.clock,
-            handlers=handlers.by_kind(jobs),
+            handlers=self.work_handlers.by_kind(jobs),
         )
 
     def access(

@@ -209,14 +209,14 @@ class WorkHandlers:
             WorkKind.SEND_EVENT_AGAIN: webhooks.again,
             WorkKind.SETTLE_MACHINE: upkeep.handle,
             WorkKind.LOOK_AT_GRANT: self.granting.look,
-            WorkKind.ADVANCE_CAMPAIGN: self._campaign_sending(pace).advance,
+            WorkKind.ADVANCE_CAMPAIGN: self.campaign_sending(pace).advance,
             WorkKind.SETTLE_RETIRED: retired.handle,
             WorkKind.BRING_VERSION: bringing.look,
             WorkKind.BRING_DEVICE: bringing.device,
             WorkKind.COUNT_USAGE: counting.handle,
         }
 
-    def _campaign_sending(self, pace: Pace) -> CampaignSending:
+    def campaign_sending(self, pace: Pace) -> CampaignSending:
         """What sends campaigns, at the pace that all tasks keep."""
         ports = self.ports
         return CampaignSending(

@@ -64,7 +64,9 @@ class Campaign:
 
         ports = ports or self.ports
         operations = Operations(ports, TokenSettings())
-        sending = operations.campaign_sending(Pace(ports.buckets, ports.clock, sleep=sleep))
+        sending = operations.work_handlers.campaign_sending(
+            Pace(ports.buckets, ports.clock, sleep=sleep)
+        )
         worker = operations.worker(JobSettings())
         # The trail's own work is another test's.
         return replace(worker, handlers={WorkKind.ADVANCE_CAMPAIGN: sending.advance})

@@ -493,7 +493,7 @@ def test_campaigns_keep_no_other_work_waiting(pools: Pools, authorizer: CedarAut
         full_at = microseconds(campaign.now / 1000) + CAMPAIGN_COMMANDS.rate.span
         campaign.ports.buckets.rows[CAMPAIGN_COMMANDS.key] = full_at
         pace = Pace(campaign.ports.buckets, campaign.ports.clock, sleep=sleep)
-        sending = operations.campaign_sending(pace)
+        sending = operations.work_handlers.campaign_sending(pace)
         work = Work.decode(received.text)
         at_it = [asyncio.ensure_future(sending.advance(campaign.tenant, work)) for _ in range(5)]
         done, waiting = await asyncio.wait(at_it, timeout=0.2)
