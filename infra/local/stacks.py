@@ -174,7 +174,7 @@ def _protected(error: ProtectedError, given: argparse.Namespace) -> Iterator[str
     """What stands in the way, and what to do about it."""
     lost = "deleted" if error.verb == "delete" else "replaced, and what they hold with them"
     yield f"{given.verb} {given.stack}: nothing was done, since these are protected:"
-    yield from (f"  {kind_and_name(urn)}" for urn in error.urns)
+    yield from (f"  {named}" for named in sorted(map(kind_and_name, error.urns)))
     yield (
         f"If they are to be {lost}: set `protect: false` in tenants/Pulumi.{given.stack}.yaml, run "
         f"`up -s {given.stack}`, which lifts the protection, then `{given.verb}` again."

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from infra.local.people import Person
     from infra.local.processes import Child
 
+_PATIENCE: Final = 30.0
 _REPEATABLE: Final = frozenset({"GET", "PUT", "DELETE"})
 DEVICES: Final = "cedarfleet-devices"
 ATTRIBUTES = {"criticality": "high", "utc_offset": "+01:00"}
@@ -83,8 +84,20 @@ class DeployedService:
             return app.watch(url, until, seconds=seconds)
 
     def made(self, download: str) -> None:
-        """Return once the worker has made the first job of a download."""
-        self.watch(f"/v1/downloads/{download}", lambda seen: seen["state"] != "created")
+        """Return once the first job of a download of acme is there.
+
+        A download is ``queued`` from when the worker begins on it, which is before its job.
+        """
+        iot = self.setup.cloud.client("iot")
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                iot.describe_job(jobId=f"acme--{download}-00")
+            except iot.exceptions.ResourceNotFoundException:
+                assert time.monotonic() < until, f"nobody made a job of {download}"
+                time.sleep(0.1)
+            else:
+                return
 
     def leaks(self) -> list[str]:
         """What stands in the service's log though it must not, by its kind and never itself."""

@@ -52,6 +52,17 @@ def awaited(deployed: DeployedService) -> Iterator[dict[str, Any]]:
     yield from found
 
 
+def scheduled(scheduler: Any) -> dict[str, Any]:
+    """The timer of the next day, which the worker sets after it has kept the last one's count."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return scheduler.get_schedule(Name="acme--usage")
+        except scheduler.exceptions.ResourceNotFoundException:
+            assert time.monotonic() < until, "nobody set the timer again"
+            time.sleep(0.1)
+
+
 def usage(deployed: DeployedService, *words: str) -> subprocess.CompletedProcess[str]:
     """`python -m infra tenants usage` as an operator of this cloud."""
     return subprocess.run(
@@ -96,6 +107,7 @@ def test_the_worker_counts_a_day_that_is_over(deployed: DeployedService) -> None
     for row in of_a_day(dynamodb, "acme--usage"):
         key = {name: row[name] for name in ("partition", "sk")}
         dynamodb.delete_item(TableName=names.AUDIT_TABLE, Key=key)
+    scheduled(scheduler)
     scheduler.delete_schedule(Name="acme--usage")
     work = Work(kind=WorkKind.COUNT_USAGE, issuer="", tenant="acme")
     sqs = cloud.client("sqs")
@@ -109,7 +121,7 @@ def test_the_worker_counts_a_day_that_is_over(deployed: DeployedService) -> None
         "commands": MOVED,
         "denials": 0,
     }
-    assert scheduler.get_schedule(Name="acme--usage")["State"] == "ENABLED"
+    assert scheduled(scheduler)["State"] == "ENABLED"
     refused = deployed.call("GET", "/v1/usage", group="operators")
     assert refused.status_code == 403
 
