@@ -62,6 +62,11 @@ class BoundedCache(Generic[K, V]):
         self._entries.move_to_end(key)
         return value
 
+    def size(self, key: K) -> int:
+        """Bytes that the value of ``key`` takes, as told; 0: there is none."""
+        entry = self._entries.get(key)
+        return entry[2] if entry else 0
+
     def put(self, key: K, value: V, *, seconds: float, size: int = 0) -> None:
         """Keep ``value`` for ``seconds``.
 

@@ -147,7 +147,7 @@ class TenantSettings:
         10.0
     )
     again_seconds: Annotated[float, Variable("CEDARFLEET_TENANT_AGAIN_SECONDS")] = 1.0
-    cache_entries: Annotated[int, Variable("CEDARFLEET_TENANT_CACHE_ENTRIES")] = 1_000
+    cache_entries: Annotated[int, Variable("CEDARFLEET_TENANT_CACHE_ENTRIES")] = 2_000
     cache_bytes: Annotated[int, Variable("CEDARFLEET_TENANT_CACHE_BYTES")] = 64 * 1024 * 1024
 
 

@@ -59,6 +59,7 @@ def test_values_leave_before_they_take_more_than_they_may() -> None:
     assert ([cache.get(name) for name in "abc"], cache.bytes) == ([None, 1, 1], 8)
     cache.put("b", 1, seconds=100, size=2)
     assert (cache.get("c"), cache.bytes) == (1, 6)
+    assert [cache.size(name) for name in "abc"] == [0, 2, 4]
     cache.drop("c")
     cache.put("d", 1, seconds=100, size=11)
     assert (len(cache), cache.bytes) == (0, 0)

@@ -11,6 +11,7 @@ import pytest
 from service.adapters.cache.tenants import CachedTenantRegistry
 from service.adapters.memory.tenants import MemoryTenantRegistry
 from service.adapters.memory.user_pool import MemoryUserPool
+from service.bounded_cache import size_of
 from service.domain.tenants import TenantStatus
 from service.errors import ConfigurationError, UnavailableError
 from service.settings import TenantSettings
@@ -106,6 +107,33 @@ def test_a_registry_that_does_not_answer_is_asked_again() -> None:
             await registry.find(pool.tenant.issuer)
         clock.at += 0.1
         assert await registry.find(pool.tenant.issuer) == pool.tenant
+
+    asyncio.run(scenario())
+
+
+def test_a_row_counts_as_much_as_it_takes_now() -> None:
+    """Read anew as it was it takes what it took; grown beyond what all may take, it is not kept."""
+    pool = MemoryUserPool("acme")
+    origin = MemoryTenantRegistry(rows={pool.tenant.issuer: pool.tenant})
+    clock = Seconds()
+    settings = TenantSettings(cache_seconds=30, cache_bytes=size_of(pool.tenant) + 500)
+    registry = CachedTenantRegistry(origin, settings, max_unknown=4, clock=clock)
+
+    async def read_anew() -> None:
+        clock.at += 15
+        await registry.find(pool.tenant.issuer)
+        await asyncio.sleep(0)
+
+    async def scenario() -> None:
+        await registry.find(pool.tenant.issuer)
+        for lookups in (2, 3):
+            await read_anew()
+            assert origin.lookups == lookups
+        assert registry._known.bytes == size_of(pool.tenant)
+        names = {f"SP{number}": f"policy-{number}" for number in range(100)}
+        origin.rows[pool.tenant.issuer] = replace(pool.tenant, policy_names=names)
+        await read_anew()
+        assert len(registry._known) == 0
 
     asyncio.run(scenario())
 
