@@ -25,6 +25,8 @@ PROBLEMS: Final = "cedarfleet_problems_total"
 """Answers that tell of a problem, by its kind, `problem`."""
 HAPPENED: Final = "cedarfleet_happened_total"
 """What devices and IoT Core told, by `event` and `how` it went."""
+AUDIT_VERIFIED: Final = "cedarfleet_audit_verified_total"
+"""Chains of audit trails that were verified, by their `outcome`."""
 DEVICES_THAT_DIFFER: Final = "DevicesThatDiffer"
 TENANTS_BY_TENANT_INDEX: Final = "by-tenant"
 

@@ -10,7 +10,7 @@ import base64
 import binascii
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -206,6 +206,51 @@ class Checkpoint:
             str, found.tenant, found.link, found.key, found.signature
         ):
             raise UnreadableLinkError("no checkpoint: a member is of another kind")
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noted:
+    """How far a chain was found whole: what must still be there the next time.
+
+    Attributes:
+        at: when, in milliseconds since the epoch, as all times here.
+        number: of the last link that was there.
+        link: its hash.
+        made_at: of it.
+        oldest: number of the first link that was looked at.
+        oldest_at: of that link's earliest entry.
+    """
+
+    at: int
+    number: int
+    link: str
+    made_at: int
+    oldest: int
+    oldest_at: int
+
+    @property
+    def text(self) -> str:
+        """Canonical JSON of it."""
+        return canonical({"version": VERSION, **asdict(self)})
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """What was noted, of its text.
+
+        Raises:
+            UnreadableLinkError: it is none.
+        """
+        try:
+            members = cast("dict[str, Any]", json.loads(text))
+            version = members.pop("version")
+            found = cls(**members)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise UnreadableLinkError(f"nothing noted: {type(error).__name__}") from error
+        numbers = (found.at, found.number, found.made_at, found.oldest, found.oldest_at)
+        # Fail closed: a member may be of any kind.
+        if version != VERSION or not _are(int, *numbers) or not _are(str, found.link):
+            raise UnreadableLinkError("nothing noted of this version")
         return found
 
 

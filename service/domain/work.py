@@ -25,6 +25,7 @@ class WorkKind(StrEnum):
     REDELIVER_COMMANDS = "redeliver-commands"
     VERIFY_FILE = "verify-file"
     CHAIN_AUDIT = "chain-audit"
+    VERIFY_AUDIT = "verify-audit"
     TELL_OUTCOMES = "tell-outcomes"
     TELL_DELIVERED = "tell-delivered"
     TELL_DECISIONS = "tell-decisions"

@@ -19,6 +19,7 @@ from service.domain.usage import day_of
 from service.domain.work import Work, WorkKind
 from service.errors import UnavailableError
 from service.operations.audit_outcomes import FIRST_LOOK, commanding, outcome_work
+from service.operations.audit_verifying import VERIFIED_AFTER, verifying_work
 from service.operations.decided_events import decisions_work, tells_something
 from service.operations.usage import usage_work
 
@@ -76,6 +77,7 @@ class AuditChaining:
                 await self.queue.send([outcome_work(tenant, link.number)], delay_seconds=FIRST_LOOK)
             if head is None or day_of(head.made_at) < day_of(link.made_at):
                 await self.queue.send([usage_work(tenant)], delay_seconds=1)
+                await self.queue.send([verifying_work(tenant)], delay_seconds=VERIFIED_AFTER)
             left = self._left(last)
             if last is not None and left and link.number == last.number + 1:
                 # Asked for before there is anything to sign: whoever dies here owes nobody.

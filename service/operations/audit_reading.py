@@ -180,44 +180,62 @@ class AuditReading:
             PermissionDeniedError: not allowed.
         """
         await self._require(access, "export")
-        return self._lines(access.principal.tenant, first)
-
-    async def _lines(self, tenant: Tenant, first: int) -> AsyncGenerator[str]:
-        yield _line("export", {"version": VERSION, "tenant": tenant.id, "first": first})
-        number, entries, made = first, 0, 0
-        follows: int | None = None
-        while follows is None:
-            links = await self.chain.since(tenant, number=number, most=_LINKS_AT_ONCE)
-            if not links:
-                break
-            signed = await self.chain.checkpoints(
-                tenant, first=links[0].number, last=links[-1].number
-            )
-            for link in links:
-                for entry in await self.entries.of_link(tenant, link):
-                    yield _line("entry", entry.document)
-                    entries += 1
-                yield _line("link", link.document)
-                made, number = made + 1, link.number + 1
-                if link.number in signed:
-                    yield _line("checkpoint", signed[link.number].document())
-                    # It ends where it is signed, so that it proves itself.
-                    if entries >= MOST_ENTRIES:
-                        follows = number
-                        break
-        yield _line(
-            "end",
-            {
-                "entries": entries,
-                "links": made,
-                "next": follows,
-                "at": milliseconds(self.clock()),
-            },
+        return export_lines(
+            access.principal.tenant,
+            first=first,
+            entries=self.entries,
+            chain=self.chain,
+            clock=self.clock,
         )
 
     async def _require(self, access: Access, what: str) -> None:
         tenant = tenant_entity(access.principal.tenant.id)
         await access.require(Permission.VIEW_AUDIT, (tenant,), Purpose(subject=what))
+
+
+async def export_lines(
+    tenant: Tenant,
+    *,
+    first: int,
+    entries: AuditEntries,
+    chain: AuditChain,
+    clock: Clock,
+    most: int = MOST_ENTRIES,
+) -> AsyncGenerator[str]:
+    """The lines of an export; ``domain.audit_verification`` reads them.
+
+    Args:
+        tenant: whose trail.
+        first: number of the link that it begins with.
+        entries: of the trail.
+        chain: over it.
+        clock: by which it ends.
+        most: entries after which it ends at the next signature; its ``next`` says where it goes on.
+    """
+    yield _line("export", {"version": VERSION, "tenant": tenant.id, "first": first})
+    number, written, made = first, 0, 0
+    follows: int | None = None
+    while follows is None:
+        links = await chain.since(tenant, number=number, most=_LINKS_AT_ONCE)
+        if not links:
+            break
+        signed = await chain.checkpoints(tenant, first=links[0].number, last=links[-1].number)
+        for link in links:
+            for entry in await entries.of_link(tenant, link):
+                yield _line("entry", entry.document)
+                written += 1
+            yield _line("link", link.document)
+            made, number = made + 1, link.number + 1
+            if link.number in signed:
+                yield _line("checkpoint", signed[link.number].document())
+                # It ends where it is signed, so that it proves itself.
+                if written >= most:
+                    follows = number
+                    break
+    yield _line(
+        "end",
+        {"entries": written, "links": made, "next": follows, "at": milliseconds(clock())},
+    )
 
 
 def _line(kind: str, body: Mapping[str, Any]) -> str:

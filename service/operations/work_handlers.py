@@ -9,6 +9,7 @@ from service.domain.work import WorkKind
 from service.operations.audit_chaining import AuditChaining
 from service.operations.audit_deliveries import AuditDeliveries
 from service.operations.audit_outcomes import AuditOutcomes
+from service.operations.audit_verifying import AuditVerifying
 from service.operations.bringing import Bringing
 from service.operations.budgets import Pace
 from service.operations.campaign_decisions import CampaignDecisions
@@ -144,6 +145,15 @@ class WorkHandlers:
             queue=ports.work_queue,
             clock=ports.clock,
         )
+        verifying = AuditVerifying(
+            entries=ports.audit_entries,
+            chain=ports.audit_chain,
+            signer=ports.audit_signer,
+            queue=ports.work_queue,
+            timers=ports.timers,
+            metrics=ports.metrics,
+            clock=ports.clock,
+        )
         webhooks = WebhookDelivery(
             records=ports.webhooks,
             secrets=ports.webhook_secrets,
@@ -201,6 +211,7 @@ class WorkHandlers:
             WorkKind.REDELIVER_COMMANDS: redelivery.handle,
             WorkKind.VERIFY_FILE: verification.handle,
             WorkKind.CHAIN_AUDIT: chaining.handle,
+            WorkKind.VERIFY_AUDIT: verifying.handle,
             WorkKind.TELL_OUTCOMES: outcomes.handle,
             WorkKind.TELL_DELIVERED: delivered.handle,
             WorkKind.TELL_DECISIONS: decided.handle,

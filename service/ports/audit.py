@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from service.domain.audit import AuditRecord
-    from service.domain.audit_chain import Checkpoint, Link
+    from service.domain.audit_chain import Checkpoint, Link, Noted
     from service.domain.audit_entries import Entry, PersonKey
     from service.domain.tenants import Tenant
 
@@ -105,6 +105,19 @@ class AuditChain(Protocol):
 
     async def sign_off(self, tenant: Tenant, checkpoint: Checkpoint) -> None:
         """Store a checkpoint; one of the same link may be there already."""
+        ...
+
+    @property
+    def keeps_seconds(self) -> int:
+        """How long entries and links stay, each from its own time."""
+        ...
+
+    async def noted(self, tenant: Tenant) -> Noted | None:
+        """What was noted last when the chain was found whole."""
+        ...
+
+    async def note(self, tenant: Tenant, noted: Noted) -> None:
+        """Note that the chain was found whole, once a day (UTC); the first of a day stays."""
         ...
 
 

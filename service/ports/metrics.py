@@ -110,6 +110,11 @@ HAPPENED: Final = Counter(
     " `ended`, or was `lost`",
     ("event", "how"),
 )
+AUDIT_VERIFIED: Final = Counter(
+    "cedarfleet_audit_verified_total",
+    "chains of audit trails that were verified, and found `whole` or `broken`",
+    ("outcome",),
+)
 MEASURES: Final[tuple[Measure, ...]] = (
     REQUESTS,
     REFUSED_BY_SERVER,
@@ -128,6 +133,7 @@ MEASURES: Final[tuple[Measure, ...]] = (
     JOBS,
     PROBLEMS,
     HAPPENED,
+    AUDIT_VERIFIED,
 )
 
 

@@ -36,7 +36,7 @@ NOT_TAKEN: Final = {
 PASSWORDS: Final = "no passwords, no second factors, no subject ids that another pool would take"
 _OWN_PARTS: Final = {"groups": "groups.jsonl", "command-types": "command-types.jsonl"}
 _GRANTS: Final = "grants"
-_CHAIN: Final = frozenset({"audit-chain", "audit-signed"})
+_CHAIN: Final = frozenset({"audit-chain", "audit-signed", "audit-noted"})
 _USAGE: Final = "usage"
 """Of the audit table, and no part of the trail."""
 

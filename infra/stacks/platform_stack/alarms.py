@@ -169,6 +169,17 @@ class Alarms(pulumi.ComponentResource):
                 once_a_day=True,
             ),
         )
+        self._alarm(
+            "audit-broken",
+            "a tenant's audit trail is not what was written down: `audit.broken` in the worker's "
+            "log says where (docs/operations.md)",
+            Watched(
+                metric=(names.SERVICE_METRICS, names.AUDIT_VERIFIED, "Sum"),
+                dimensions={"outcome": pulumi.Output.from_input("broken")},
+                above=0,
+                at_once=True,
+            ),
+        )
         self._watch_policies()
         self._watch_surges()
         self._watch_certificate(args)

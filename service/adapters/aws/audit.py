@@ -7,6 +7,7 @@ Rows of the audit table::
     <tenant>--people           <person>  the service: the person's key
     <tenant>--audit-chain      <number>  the worker, once
     <tenant>--audit-signed     <number>  the worker: signature over the link of the number
+    <tenant>--audit-noted      <day>     the worker, once: how far it found the chain whole
 """
 
 from __future__ import annotations

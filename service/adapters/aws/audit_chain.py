@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 from service.adapters.aws.audit import TRAIL
 from service.adapters.aws.client.failures import asks
 from service.adapters.aws.conditional_rows import ABSENT, put
-from service.domain.audit_chain import Checkpoint, Link
+from service.domain.audit_chain import Checkpoint, Link, Noted
 from service.domain.audit_entries import canonical
+from service.domain.usage import day_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -72,6 +73,34 @@ class DynamoAuditChain:
         }
         item |= self._end(checkpoint.at)
         # One of the same link by another worker is as good.
+        await put(self._calls(tenant), self.settings.audit_table, item, **ABSENT)
+
+    @property
+    def keeps_seconds(self) -> int:
+        return self.settings.audit_seconds
+
+    @asks(TRAIL)
+    async def noted(self, tenant: Tenant) -> Noted | None:
+        calls, table = self._calls(tenant), self.settings.audit_table
+        rows = await calls.rows(
+            "Query",
+            most=1,
+            Limit=1,
+            TableName=table,
+            KeyConditionExpression="#noted = :noted",
+            ExpressionAttributeNames={"#noted": "partition"},
+            ExpressionAttributeValues={":noted": _noted(tenant)},
+            ConsistentRead=True,
+            ScanIndexForward=False,
+        )
+        return Noted.read(rows[0]["noted"]["S"]) if rows else None
+
+    @asks(TRAIL)
+    async def note(self, tenant: Tenant, noted: Noted) -> None:
+        day = day_of(noted.at).isoformat()
+        item = {"partition": _noted(tenant), "sk": {"S": day}, "noted": {"S": noted.text}}
+        item |= self._end(noted.at)
+        # The first of a day is as good.
         await put(self._calls(tenant), self.settings.audit_table, item, **ABSENT)
 
     async def _rows(
@@ -141,6 +170,10 @@ class KmsAuditSigner:
 
 def _key(tenant: Tenant, kind: str, number: int) -> dict[str, Any]:
     return {"partition": {"S": f"{tenant.id}--audit-{kind}"}, "sk": {"S": f"{number:012d}"}}
+
+
+def _noted(tenant: Tenant) -> dict[str, Any]:
+    return {"S": f"{tenant.id}--audit-noted"}
 
 
 def _checkpoint(row: Mapping[str, Any]) -> Checkpoint:

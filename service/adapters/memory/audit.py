@@ -10,16 +10,19 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from service.domain.audit_entries import Entry, PersonKey, entry_of
+from service.domain.usage import day_of
 from service.errors import UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import date
 
     from service.domain.audit import AuditRecord
-    from service.domain.audit_chain import Checkpoint, Link
+    from service.domain.audit_chain import Checkpoint, Link, Noted
     from service.domain.tenants import Tenant
 
 TRAIL = "the audit trail"
+_KEEPS_SECONDS = 400 * 24 * 3600  # as the service's settings say, if nobody says otherwise
 
 
 @dataclass(kw_only=True)
@@ -93,12 +96,13 @@ class MemoryAuditLog:
 
 @dataclass(kw_only=True)
 class MemoryAuditChain:
-    """Links and checkpoints by tenant."""
+    """Links, checkpoints and what was noted of them, by tenant."""
 
     links: dict[str, list[Link]] = field(default_factory=dict[str, list["Link"]])
     signed: dict[str, dict[int, Checkpoint]] = field(
         default_factory=dict[str, dict[int, "Checkpoint"]]
     )
+    notes: dict[str, dict[date, Noted]] = field(default_factory=dict[str, dict["date", "Noted"]])
 
     async def last(self, tenant: Tenant, *, most: int) -> Sequence[Link]:
         return self.links.get(tenant.id, [])[: -most - 1 : -1]
@@ -126,6 +130,17 @@ class MemoryAuditChain:
 
     async def sign_off(self, tenant: Tenant, checkpoint: Checkpoint) -> None:
         self.signed.setdefault(tenant.id, {}).setdefault(checkpoint.number, checkpoint)
+
+    @property
+    def keeps_seconds(self) -> int:
+        return _KEEPS_SECONDS
+
+    async def noted(self, tenant: Tenant) -> Noted | None:
+        found = self.notes.get(tenant.id, {})
+        return found[max(found)] if found else None
+
+    async def note(self, tenant: Tenant, noted: Noted) -> None:
+        self.notes.setdefault(tenant.id, {}).setdefault(day_of(noted.at), noted)
 
 
 @dataclass(kw_only=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from service.ports.metrics import HAPPENED, POLICY_DIFFERENCES, PROBLEMS, WORK
+from service.ports.metrics import AUDIT_VERIFIED, HAPPENED, POLICY_DIFFERENCES, PROBLEMS, WORK
 from tests.benchmarks import cost
 from tests.infra.conftest import ROOT
 from tests.infra.stamped import resources
@@ -63,6 +63,10 @@ FAILURES: dict[str, tuple[dict[str, float | None], set[str]]] = {
     "a message of the worker meets a fault of ours": (
         {f"{WORK.name} of broken": 1.0},
         {"work-broken"},
+    ),
+    "somebody changes a tenant's audit trail": (
+        {f"{AUDIT_VERIFIED.name} of broken": 1.0},
+        {"audit-broken"},
     ),
     "no worker runs": ({"ApproximateAgeOfOldestMessage": 3600.0}, {"work-late"}),
     "IoT Core and the table do not agree": (
@@ -143,7 +147,11 @@ def alarms_at(project: Project, metrics: Mapping[str, float | None]) -> set[str]
         daily = watched(one)["metricName"] in {"DevicesThatDiffer", "DaysToExpiry"}
         periods = (one["evaluationPeriods"], watched(one)["period"])
         assert one["alarmActions"]
-        at_once = watched(one)["metricName"] in {POLICY_DIFFERENCES.name, WORK.name}
+        at_once = watched(one)["metricName"] in {
+            AUDIT_VERIFIED.name,
+            POLICY_DIFFERENCES.name,
+            WORK.name,
+        }
         assert periods == ((1, 86_400) if daily else (1, 900) if at_once else (5, 60))
         # What a comparison found holds until the next finds nothing.
         assert (one["treatMissingData"] == "ignore") is daily
@@ -178,7 +186,7 @@ LOUD = {"HealthyHostCount": 0.0, "DaysToExpiry": 0.0} | dict.fromkeys(
         "TargetResponseTime", "ApproximateNumberOfMessagesVisible", "ReadThrottleEvents",
         "WriteThrottleEvents", "DevicesThatDiffer", POLICY_DIFFERENCES.name, WORK.name,
         "ConsumedWriteCapacityUnits", "ApproximateAgeOfOldestMessage",
-        "ResourceCount", PROBLEMS.name, HAPPENED.name,
+        "ResourceCount", PROBLEMS.name, HAPPENED.name, AUDIT_VERIFIED.name,
     ),
     1e6,
 )  # fmt: skip

@@ -23,8 +23,9 @@ from service.adapters.memory.user_pool import MemoryUserPool
 from service.adapters.metrics.embedded_format import EmbeddedFormat
 from service.adapters.metrics.process_metrics import ProcessMetrics
 from service.api.app import create_app
+from service.domain.audit_entries import Entry
 from service.domain.devices import Device
-from service.domain.work import Work
+from service.domain.work import Work, WorkKind
 from service.operations.operations import Operations
 from service.settings import HttpSettings, JobSettings, TokenSettings
 from tests.infra.conftest import ROOT
@@ -163,6 +164,35 @@ def lost(running: Running) -> None:
 def failing(running: Running) -> None:
     """A file does not arrive."""
     running.tell(12, happened="delivery.state", thing="acme--press-01", job=JOB, state="FAILED")
+
+
+def trail_changed(running: Running) -> None:
+    """Somebody who can write to the table makes an approval of a refusal in it."""
+    worker = running.operations.worker(JobSettings())
+
+    async def work(kind: WorkKind) -> None:
+        tenant = running.pool.tenant
+        await worker.handlers[kind](tenant, Work(kind=kind, issuer=tenant.issuer, tenant="acme"))
+
+    running.ask(1, token=running.pool.id_token("op", ["operators"]))
+    asyncio.run(work(WorkKind.CHAIN_AUDIT))
+    kept = running.ports.audit_entries.kept["acme"]
+    for entry_id, entry in kept.items():
+        kept[entry_id] = Entry.read(entry.text.replace('"DENY"', '"ALLOW"'))
+    asyncio.run(work(WorkKind.VERIFY_AUDIT))
+
+
+AT_ONCE: Final[dict[str, Callable[[Running], None]]] = {"audit-broken": trail_changed}
+"""Alarms of which one event in a quarter of an hour is enough."""
+
+
+@pytest.mark.parametrize("alarm", AT_ONCE)
+def test_a_single_event_rings_at_once(project: Project, running: Running, alarm: str) -> None:
+    """In the quarter of an hour in which it happens, and before it nothing."""
+    quarter = [running.minute() for _ in range(14)]
+    assert ringing(project, quarter) == set()
+    AT_ONCE[alarm](running)
+    assert ringing(project, [*quarter, running.minute()]) == {alarm}
 
 
 CAUSES: Final[dict[str, Callable[[Running], None]]] = {

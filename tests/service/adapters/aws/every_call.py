@@ -23,7 +23,7 @@ from service.cedar.values import EntityUid
 from service.composition import aws_ports
 from service.domain.artifacts import Artifact
 from service.domain.audit import AuditRecord
-from service.domain.audit_chain import Checkpoint, Link
+from service.domain.audit_chain import Checkpoint, Link, Noted
 from service.domain.audit_entries import entry_of
 from service.domain.budgets import Bucket
 from service.domain.campaigns import (
@@ -303,6 +303,7 @@ LINK: Final = Link.after(
 CHECKPOINT: Final = Checkpoint(
     tenant="acme", number=1, link=LINK.hash, total=1, at=AT, key="a2V5", signature="c2lnbg=="
 )
+NOTED: Final = Noted(at=AT, number=1, link=LINK.hash, made_at=AT, oldest=1, oldest_at=AT)
 USAGE: Final = UsageDay(
     day=date(2026, 10, 1),
     counted_at=AT,
@@ -422,6 +423,8 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         "audit_chain.last_checkpoint": (tenant,),
         "audit_chain.checkpoints": (tenant | {"first": 1, "last": 2},),
         "audit_chain.sign_off": (tenant | {"checkpoint": CHECKPOINT},),
+        "audit_chain.noted": (tenant,),
+        "audit_chain.note": (tenant | {"noted": NOTED},),
         "audit_signer.public_key": ({},),
         "audit_signer.sign": ({"message": b"x"},),
         "person_keys.of": (tenant | {"person": "ann"},),

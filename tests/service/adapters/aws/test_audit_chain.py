@@ -11,8 +11,9 @@ import pytest
 
 from service.adapters.aws.audit import DynamoAuditTrail, DynamoPersonKeys
 from service.adapters.aws.audit_chain import DynamoAuditChain, KmsAuditSigner
-from service.domain.audit_chain import Link
+from service.domain.audit_chain import Link, Noted
 from service.domain.audit_verification import Verification
+from service.domain.instants import milliseconds
 from service.errors import UpstreamError
 from service.settings import RecordSettings
 from tests.service.adapters.aws.root_door import RootDoor
@@ -23,6 +24,14 @@ if TYPE_CHECKING:
     from infra.local.cloud import EmbeddedCloud
     from service.domain.tenants import Tenant
     from service.operations.authorization import Access
+
+
+def noted_at(head: Link, audited: AuditedTenant, *, days: int) -> Noted:
+    """What is noted so many days later."""
+    at = milliseconds(audited.now + timedelta(days=days))
+    return Noted(
+        at=at, number=head.number, link=head.hash, made_at=head.made_at, oldest=1, oldest_at=1
+    )
 
 
 def test_a_trail_on_the_cloud_proves_itself(embedded_cloud: EmbeddedCloud, acme: Tenant) -> None:
@@ -58,6 +67,11 @@ def test_a_trail_on_the_cloud_proves_itself(embedded_cloud: EmbeddedCloud, acme:
         other = Link.after(None, (), tenant="acme", made_at=1, settled=0)
         assert not await chain.append(acme, replace(other, number=head.number))
         assert sorted(await chain.checkpoints(acme, first=2, last=9)) == [3]
+        await chain.note(acme, noted := noted_at(head, audited, days=0))
+        await chain.note(acme, replace(noted, oldest=2))
+        assert await chain.noted(acme) == noted, "the first of a day stays"
+        await chain.note(acme, later := noted_at(head, audited, days=1))
+        assert await chain.noted(acme) == later
         signed_by_nobody = KmsAuditSigner(aws=door, key=f"{key[:-4]}0000")
         with pytest.raises(UpstreamError):
             await signed_by_nobody.sign(b"x")

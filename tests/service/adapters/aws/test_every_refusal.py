@@ -201,6 +201,7 @@ def meant(call: Call, refusal: Refusal | Reply | Exception) -> tuple[type, ...]:
         f"{call.operation} of a link": "acme--audit-chain" in str(item)
         or "acme--events" in str(item),
         f"{call.operation} of a checkpoint": "acme--audit-signed" in str(item)
+        or "acme--audit-noted" in str(item)
         or "acme--usage" in str(item),
         f"{call.operation} of a person": "acme--people" in str(item),
         f"{call.operation} of a command type": "acme--command-types" in str(item),
