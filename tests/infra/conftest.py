@@ -22,7 +22,7 @@ from botocore.credentials import ContainerProvider, CredentialResolver
 from botocore.session import Session
 from botocore.utils import ContainerMetadataFetcher
 
-from infra.local.cloud.limits.enforcing import PACE_VARIABLE
+from infra.local.cloud.limits.enforcing import PACE_VARIABLE, QUOTAS_VARIABLE
 from infra.local.engine import Engine
 from infra.local.guarding import Guardrails
 from infra.local.resources import HANDLERS, INVOKES
@@ -148,14 +148,18 @@ def copy_project(folder: Path) -> Path:
 
 
 @contextmanager
-def running_cloud(folder: Path, *, pace: float | None = None) -> Generator[ProcessCloud]:
+def running_cloud(
+    folder: Path, *, pace: float | None = None, quotas: str = ""
+) -> Generator[ProcessCloud]:
     """A cloud in a process of its own, with its state in a folder.
 
     Args:
         folder: for state and log.
         pace: of AWS's rates and delays; ``None``: that of the tests, which nobody waits for.
+        quotas: what this account asked AWS to raise, e.g. `streams=400`.
     """
     own = {} if pace is None else {PACE_VARIABLE: str(pace)}
+    own[QUOTAS_VARIABLE] = quotas
     script = Path(__file__).parent / "cloud_process.py"
     with (
         (folder / "cloud.log").open("w") as log,

@@ -126,7 +126,9 @@ def plenty_of_tenants(folder: Path, number: int, *, pace: float = 1) -> Generato
     """
     for name in ("cloud", "project", "state"):
         (folder / name).mkdir()
-    with running_cloud(folder / "cloud", pace=pace) as cloud:
+    # A stream a tenant: who has more than fifty has asked AWS for more (docs/quotas.md).
+    quotas = f"streams={number}"
+    with running_cloud(folder / "cloud", pace=pace, quotas=quotas) as cloud:
         project = Project(copy_project(folder / "project"), cloud)
         project.up("platform")
         ids = tuple(f"tenant-{place:03}" for place in range(number))

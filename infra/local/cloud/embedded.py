@@ -14,7 +14,7 @@ from infra.local.cloud.container_credentials import ContainerCredentials
 from infra.local.cloud.emulator_log import logged_to
 from infra.local.cloud.errors import EmbeddedCloudError, StateDamagedError
 from infra.local.cloud.front_door import FrontDoor
-from infra.local.cloud.limits.enforcing import Limits, PaceError
+from infra.local.cloud.limits.enforcing import Limits, PaceError, QuotasError
 from infra.local.cloud.limits.table import CEDAR_POLICY, POLICY_WRITE
 from infra.local.cloud.ports import listen
 from infra.local.cloud.rights import Rights
@@ -85,7 +85,7 @@ class EmbeddedCloud:
         self._without = frozenset(without)
         try:
             self.limits = Limits()
-        except PaceError as error:
+        except (PaceError, QuotasError) as error:
             raise EmbeddedCloudError(str(error)) from error
         self.rights = Rights()
         self._stack = ExitStack()

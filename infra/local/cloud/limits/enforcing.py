@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from infra.local.cloud.limits.rows import Count, Delay, Rate
 
 PACE_VARIABLE: Final = "CEDARFLEET_AWS_PACE"
+QUOTAS_VARIABLE: Final = "CEDARFLEET_AWS_QUOTAS"
 
 
 class PaceError(ValueError):
@@ -51,6 +52,32 @@ def pace_from(text: str) -> float:
     return pace
 
 
+class QuotasError(ValueError):
+    """What quotas are raised to is no list of known ones with their figures."""
+
+
+def quotas_from(text: str) -> dict[str, int]:
+    """The quotas of an account that asked AWS for more: a count's id -> its figure.
+
+    Args:
+        text: e.g. ``streams=400,user-pools=2000``; empty: none.
+
+    Raises:
+        QuotasError: no such quota is counted here, or the figure is none.
+    """
+    known = {row.id for row in COUNTS}
+    raised: dict[str, int] = {}
+    for part in filter(None, text.split(",")):
+        name, _, figure = part.partition("=")
+        if name not in known or not figure.isdecimal():
+            raise QuotasError(
+                f"{QUOTAS_VARIABLE}: `{part}` is no quota with a figure, as `streams=400` is; "
+                f"there are {', '.join(sorted(known))}"
+            )
+        raised[name] = int(figure)
+    return raised
+
+
 @dataclass
 class _Bucket:
     tokens: float
@@ -64,12 +91,22 @@ class Limits:
         clock: tests advance it.
         pace: how many times as fast as AWS; see ``pace_from_environment``.
         figures: of each counted row that is held: its id -> the most.
+        raised: those of them that stand higher than AWS's; see ``quotas_from``.
     """
 
-    def __init__(self, *, clock: Clock | None = None, pace: float | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock | None = None,
+        pace: float | None = None,
+        raised: Mapping[str, int] | None = None,
+    ) -> None:
         self.clock = Clock() if clock is None else clock
         self.pace = pace_from_environment() if pace is None else pace
-        self.figures = {row.id: row.figure for row in COUNTS}
+        # The only place that reads the variable.
+        asked = quotas_from(os.environ.get(QUOTAS_VARIABLE, "")) if raised is None else raised
+        self.raised = dict(asked)
+        self.figures = {row.id: row.figure for row in COUNTS} | self.raised
         self._buckets: dict[tuple[str, str], _Bucket] = {}
         self._used_up: set[str] = set()
 
@@ -77,11 +114,16 @@ class Limits:
     def words(self) -> str:
         """What a program says of its cloud's limits."""
         if self.pace == 1:
-            return "AWS's quotas, rates and delays hold"
-        return (
-            f"AWS's quotas hold; its rates and delays are SCALED: {self.pace:g} times as fast "
-            f"({PACE_VARIABLE})"
-        )
+            held = "AWS's quotas, rates and delays hold"
+        else:
+            held = (
+                f"AWS's quotas hold; its rates and delays are SCALED: {self.pace:g} times as fast "
+                f"({PACE_VARIABLE})"
+            )
+        if not self.raised:
+            return held
+        raised = ", ".join(f"{name} {figure}" for name, figure in sorted(self.raised.items()))
+        return f"{held}; quotas RAISED: {raised} ({QUOTAS_VARIABLE})"
 
     def seconds(self, delay: Delay) -> float:
         """How long a change takes here."""

@@ -10,7 +10,14 @@ from botocore.exceptions import ClientError
 
 from infra.local.cloud.limits.clock import Clock
 from infra.local.cloud.limits.counts import COUNTS
-from infra.local.cloud.limits.enforcing import PACE_VARIABLE, Limits, PaceError, pace_from
+from infra.local.cloud.limits.enforcing import (
+    PACE_VARIABLE,
+    Limits,
+    PaceError,
+    QuotasError,
+    pace_from,
+    quotas_from,
+)
 from infra.local.cloud.limits.shapes import service_model
 from infra.local.cloud.limits.table import BOUNDS, DELAYS, RATES
 from tests.infra.local.cloud.limits.devices import plain
@@ -158,6 +165,24 @@ def test_pace_that_is_none_is_refused(text: str) -> None:
     """Nobody switches the limits off by a slip of the pen."""
     with pytest.raises(PaceError, match=PACE_VARIABLE):
         pace_from(text)
+
+
+def test_an_account_may_have_asked_for_more() -> None:
+    """A raised quota holds at its own figure, and the output says that it is none of AWS's."""
+    limits = Limits(pace=1, raised=quotas_from("streams=51,user-pools=2000"))
+    assert limits.words.endswith(
+        "quotas RAISED: streams 51, user-pools 2000 (CEDARFLEET_AWS_QUOTAS)"
+    )
+    for number, refused in ((51, False), (52, True)):
+        after = {"streams": number}.__getitem__
+        assert bool(limits.too_many("firehose", "CreateDeliveryStream", after)) == refused
+
+
+@pytest.mark.parametrize("text", ["stream=51", "streams", "streams=", "streams=-1", "streams=many"])
+def test_a_quota_that_is_none_is_refused(text: str) -> None:
+    """What was written is named, and what there is."""
+    with pytest.raises(QuotasError, match=f"`{text}` is no quota .*there are .*streams"):
+        quotas_from(text)
 
 
 def test_sleeper_wakes_up_when_time_is_advanced() -> None:
