@@ -192,14 +192,18 @@ class Setup:
         child = devices.start(device)
         return _ready(child, "mqtt.connected")
 
-    def start_service(self, name: str = "service", *, port: int = 0) -> tuple[Child, str]:
+    def start_service(
+        self, name: str = "service", *, port: int = 0, **settings: str
+    ) -> tuple[Child, str]:
         """Run the service as a process under its task role; gives it and the address of its API.
 
         Args:
             name: of its log.
             port: to listen on; 0 for any.
+            settings: further variables of its environment.
         """
         environment = self._environment("service_role_arn") | {"CEDARFLEET_PORT": str(port)}
+        environment |= settings
         child = self._program(name, [sys.executable, "-m", "service"], environment)
         try:
             return child, str(child.await_event("service.listening", seconds=_READY_SECONDS)["url"])

@@ -45,20 +45,42 @@ def _refused(*methods: str) -> tuple[str, ...]:
 _SERVICE: Final[dict[str, tuple[str, ...]]] = {
     "service/domain/audit_verification.py": ("tests/service/domain/test_audit_verification.py",),
     "service/domain/artifacts.py": ("tests/service/domain/test_names_and_ids.py",),
-    "service/domain/commands.py": ("tests/service/domain/test_command_status.py",),
+    "service/domain/commands.py": (
+        "tests/service/domain/test_command_status.py",
+        f"{_API}/test_command_lists.py",
+    ),
     "service/domain/devices.py": (
         "tests/service/domain/test_entities.py",
+        f"{_OPERATIONS_TESTS}/test_accepted_facts.py",
+        f"{_OPERATIONS_TESTS}/test_decided_alike.py",
+        f"{_OPERATIONS_TESTS}/test_retired_devices.py",
+        f"{_API}/test_devices.py",
         f"{_API}/test_device_tags.py",
     ),
-    "service/domain/downloads.py": ("tests/service/domain/test_download_state.py",),
-    "service/domain/device_filter.py": (f"{_API}/test_device_filters.py",),
-    "service/domain/device_rows.py": ("tests/service/adapters/test_device_facts.py",),
+    "service/domain/downloads.py": (
+        "tests/service/domain/test_download_state.py",
+        f"{_API}/test_download_lists.py",
+        f"{_OPERATIONS_TESTS}/test_planned_rollout.py",
+    ),
+    "service/domain/device_filter.py": (
+        f"{_API}/test_device_filters.py",
+        "tests/service/adapters/test_device_facts.py",
+    ),
+    "service/domain/device_rows.py": (
+        "tests/service/adapters/test_device_facts.py",
+        f"{_API}/test_enrolments.py",
+        f"{_API}/test_wanted_versions.py",
+    ),
     "service/domain/groups.py": (
         "tests/service/domain/test_groups.py",
         "tests/service/domain/test_entities.py",
         f"{_API}/test_device_groups.py",
     ),
-    "service/domain/identities.py": ("tests/service/domain/test_tokens.py",),
+    "service/domain/identities.py": (
+        "tests/service/domain/test_tokens.py",
+        "tests/service/domain/test_bearer.py",
+        f"{_API}/test_agents.py",
+    ),
     "service/domain/instants.py": ("tests/service/domain/test_names_and_ids.py",),
     "service/domain/json_limits.py": ("tests/service/domain/test_json_limits.py",),
     "service/domain/permissions.py": ("tests/service/domain/test_names_and_ids.py",),
@@ -67,7 +89,10 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
         "tests/service/domain/test_tokens.py",
         f"{_API}/test_device_tags.py",
     ),
-    "service/operations/authentication.py": ("tests/service/operations/test_authentication.py",),
+    "service/operations/authentication.py": (
+        "tests/service/operations/test_authentication.py",
+        f"{_API}/test_machines.py",
+    ),
     "service/operations/token_proof.py": (
         "tests/service/operations/test_token_proof.py",
         "tests/service/operations/test_authentication.py",
@@ -79,20 +104,33 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
     "service/operations/commands.py": (
         "tests/service/operations/test_commands.py",
         f"{_API}/test_commands.py",
+        f"{_API}/test_command_types.py",
+        f"{_API}/test_unreadable_devices.py",
+        f"{_OPERATIONS_TESTS}/test_campaign_sending.py",
     ),
     "service/operations/devices.py": (
+        f"{_API}/test_unreadable_devices.py",
+        f"{_API}/test_device_filters.py",
         f"{_API}/test_devices.py",
         f"{_API}/test_device_groups.py",
         f"{_API}/test_device_tags.py",
         f"{_API}/test_time_zones.py",
     ),
-    "service/operations/downloads.py": (f"{_API}/test_downloads.py",),
+    "service/operations/downloads.py": (
+        f"{_API}/test_downloads.py",
+        f"{_API}/test_files.py",
+        f"{_API}/test_selected_plans.py",
+        f"{_OPERATIONS_TESTS}/test_canceled_rollout.py",
+    ),
     "service/operations/once.py": (f"{_API}/test_commands.py", f"{_API}/test_downloads.py"),
     f"{_OPERATIONS}/budgets.py": (
         f"{_OPERATIONS_TESTS}/test_budgets.py",
         f"{_API}/test_rate_limits.py",
     ),
-    f"{_OPERATIONS}/decisions.py": (f"{_OPERATIONS_TESTS}/test_decisions.py",),
+    f"{_OPERATIONS}/decisions.py": (
+        f"{_OPERATIONS_TESTS}/test_decisions.py",
+        f"{_API}/test_explanations.py",
+    ),
     f"{_OPERATIONS}/enrolment.py": (
         f"{_API}/test_enrolments.py",
         f"{_OPERATIONS_TESTS}/test_enrolment_cut_off.py",
@@ -101,6 +139,7 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
     f"{_OPERATIONS}/file_verification.py": (
         f"{_OPERATIONS_TESTS}/test_file_verification.py",
         f"{_API}/test_files.py",
+        f"{_API}/test_components.py",
     ),
     f"{_OPERATIONS}/policy_copies.py": (
         f"{_OPERATIONS_TESTS}/test_policy_copies.py",
@@ -108,6 +147,8 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
     ),
     f"{_OPERATIONS}/rollout.py": (
         f"{_OPERATIONS_TESTS}/test_rollout.py",
+        f"{_OPERATIONS_TESTS}/test_planned_rollout.py",
+        f"{_OPERATIONS_TESTS}/test_canceled_rollout.py",
         f"{_API}/test_downloads.py",
     ),
     f"{_OPERATIONS}/worker.py": (
@@ -363,6 +404,12 @@ EQUIVALENT: Final[dict[str, dict[str, str]]] = {
     f"{_OPERATIONS}/file_verification.py": {
         "FileVerification._digest: `len(piece) <= _MOST_IN_LOOP`"
         " -> `(len(piece) < _MOST_IN_LOOP)`": "a thread computes the same digest"
+    },
+    f"{_OPERATIONS}/policy_copies.py": {
+        "PolicyCopies.good: `age > self._settings.fresh_seconds`"
+        " -> `(age >= self._settings.fresh_seconds)`": (
+            "of just that age it counts all the same, whether or not the next word was asked for"
+        )
     },
     f"{_AWS}/commands.py": {
         "DynamoCommandRecords._last_rows: `MAX_STATES + 1` -> `(MAX_STATES + 2)`": (

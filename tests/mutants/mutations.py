@@ -113,6 +113,8 @@ def _changes(node: ast.AST, function: str) -> Iterator[tuple[str, ast.expr | ast
             ast.unparse(child.test) == "TYPE_CHECKING" or _only_logs(child)
         ):
             continue
+        if _logs(child):
+            continue
         for changed, after in _changes_of(child):
             yield function, changed, after
         yield from _changes(child, function)
@@ -160,13 +162,15 @@ def _changes_of_operator(node: ast.expr) -> Iterator[tuple[ast.expr, str]]:
 
 
 def _only_logs(node: ast.If) -> bool:
-    said = [
-        isinstance(each, ast.Expr)
-        and isinstance(each.value, ast.Call)
-        and _root(each.value) in _QUIET
-        for each in node.body
-    ]
-    return all(said) and not node.orelse
+    return all(_logs(each) for each in node.body) and not node.orelse
+
+
+def _logs(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Call)
+        and _root(node.value) in _QUIET
+    )
 
 
 def _root(node: ast.expr) -> str:

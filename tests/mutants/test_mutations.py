@@ -22,7 +22,7 @@ class Door:
     def open(self, key: int, names: list[str]) -> int:
         if not self.shut and key < 4:
             raise ValueError("ß")
-        log.info("door.opened")
+        log.info("door.opened", odd=key > 5)
         if key > 5:
             log.warning("door.odd")
         self.turn(key)

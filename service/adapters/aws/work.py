@@ -44,9 +44,11 @@ class SqsWorkQueue:
         # At most 900 (source: SQS API reference, SendMessage, DelaySeconds).
         delay = {"DelaySeconds": delay_seconds} if delay_seconds else {}
         if len(work) == 1:
-            await self._queue.call(
+            answer = await self._queue.call(
                 "SendMessage", QueueUrl=self.settings.queue_url, **_message(work[0]), **delay
             )
+            # Fail closed: only what has an id was taken (source: SQS API reference, SendMessage).
+            _ = answer["MessageId"]
             return
         for start in range(0, len(work), _MOST_AT_ONCE):
             some = work[start : start + _MOST_AT_ONCE]
@@ -58,7 +60,7 @@ class SqsWorkQueue:
                 ],
             )
             # Fail closed: some of them are sent; all come again, and twice is as good as once.
-            if answer.get("Failed"):
+            if answer.get("Failed") or len(answer["Successful"]) != len(some):
                 raise UnavailableError(_QUEUE)
 
     @asks(_QUEUE)

@@ -6,9 +6,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import pytest
+
 from service.domain.devices import Device
-from service.domain.downloads import DeliveryState, Outcome
+from service.domain.downloads import MAX_MEMBERS, DeliveryState, Outcome
+from service.domain.groups import DeviceGroup
 from service.domain.work import Work, WorkKind
+from service.errors import ConflictError
+from service.operations.downloads import check_members
 
 if TYPE_CHECKING:
     from tests.service.conftest import ServiceUnderTest
@@ -98,6 +103,14 @@ def test_a_group_of_any_size_is_made_of_jobs(service: ServiceUnderTest) -> None:
     url = answer.headers["Location"]
     seen = service.call("GET", f"{url}?limit=100").json()
     assert (seen["counts"], len(seen["deliveries"])) == ({"created": 250}, 100)
+
+
+def test_a_group_of_just_as_many_is_served() -> None:
+    """The bound itself is within it."""
+    group, device = DeviceGroup(tenant="acme", id="line-pump"), Device(tenant="acme", id="pump-1")
+    check_members(group, [device] * MAX_MEMBERS)
+    with pytest.raises(ConflictError):
+        check_members(group, [device] * (MAX_MEMBERS + 1))
 
 
 def test_a_group_that_no_download_can_serve_is_told(service: ServiceUnderTest) -> None:

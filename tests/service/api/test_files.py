@@ -174,6 +174,17 @@ def test_a_retired_version_is_delivered_no_more(service: ServiceUnderTest) -> No
     assert service.call("GET", again).json()["file"] == former
 
 
+def test_what_is_not_there_is_told_as_it_was_asked_for(service: ServiceUnderTest) -> None:
+    """A version by its id, a file by its name: 404."""
+    for asked, noun in (
+        ({"file": "01JD0000000000000000000000"}, "file"),
+        ({"artifact": "recipes/none.json"}, "artifact"),
+    ):
+        answer = deliver(service, **asked)
+        assert answer.status_code == 404
+        assert f"{noun} `{next(iter(asked.values()))}`" in answer.json()["detail"]
+
+
 def test_an_upload_that_is_retired_stays_so(service: ServiceUnderTest) -> None:
     """Retired while the worker was at it: it is not made available behind that."""
     file_id = begin(service, STEEL).json()["id"]

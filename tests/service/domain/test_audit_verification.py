@@ -384,6 +384,18 @@ def test_exports_that_follow_one_another_are_checked_as_one(audited: AuditedTena
     assert problem == "line 1: it is of `globex`, and not of `acme`"
 
 
+def test_what_is_wrong_with_one_export_is_said_of_it_alone(audited: AuditedTenant) -> None:
+    """Entries that no link of theirs holds are no entries of the export that follows."""
+    whole = lines_of(audited)
+    open_ended = counted([line for line in whole if line["line"] != "link"])
+    good = [canonical(line) + "\n" for line in whole]
+    check = Verification(trusted={audited.fingerprint})
+    check.verify([[canonical(line) + "\n" for line in open_ended]])
+    before = len(check.verify([]).problems)
+    said = check.verify([good]).problems[before:]
+    assert not any("of no link" in problem for problem in said), said
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "null", "[]", "{", '{"line":"export"}', '{"line":"new","body":{}}', '{"line": "export"}'],

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.artifacts import Artifact, is_artifact_name, permission_for
-from service.domain.instants import first_ulid, new_ulid
+from service.domain.instants import first_ulid, new_ulid, time_of
 from service.domain.permissions import Permission
 
 
@@ -20,6 +20,16 @@ def test_ids_sort_by_time(first: int, second: int) -> None:
     if first != second:
         assert (ids[0] < ids[1]) == (first < second)
     assert (first_ulid(first) <= ids[1]) == (first <= second)
+
+
+@given(st.integers(0, 2**48 - 1))
+def test_an_id_says_when_it_was_made(at_ms: int) -> None:
+    """To the millisecond; what has another length or letter says nothing."""
+    made = new_ulid(at_ms)
+    assert time_of(made) == at_ms
+    for other in (made[:-1], f"{made}0", "", f"U{made[1:]}"):
+        with pytest.raises(ValueError, match=r"no ULID|substring"):
+            time_of(other)
 
 
 @given(st.text(max_size=40))

@@ -56,9 +56,14 @@ class Policies:
 
 @dataclass
 class Advice:
-    """Advises by asking an authorizer of each."""
+    """Advises by asking an authorizer of each.
+
+    Attributes:
+        groups: what policies ask of who approves.
+    """
 
     authorizer: Authorizer
+    groups: tuple[str, ...] = ()
 
     async def advise(
         self, principal: Principal, requests: Sequence[AuthorizationRequest]
@@ -87,8 +92,8 @@ class Advice:
         tenant: Tenant,  # noqa: ARG002 - the port's
         actions: Iterable[Permission],  # noqa: ARG002 - the port's
     ) -> tuple[str, ...]:
-        """Nobody's groups are asked for."""
-        return ()
+        """Those that are given."""
+        return self.groups
 
     async def consider(
         self,

@@ -161,6 +161,20 @@ def test_what_needs_more_than_there_is_waits_for_it(cluster: Cluster) -> None:
     assert not asyncio.run(cluster.processes[0].spend_all(few, 2)).granted
 
 
+def test_as_many_tokens_are_taken_as_are_needed(cluster: Cluster) -> None:
+    """Not one more or less: what is left is for others."""
+    few = Bucket(name="few", rate=Rate(per_second=10, burst=10))
+
+    async def left() -> int:
+        assert (await cluster.processes[0].spend_all(few, 4)).granted
+        number = 0
+        while (await cluster.processes[0].spend(few)).granted:
+            number += 1
+        return number
+
+    assert asyncio.run(left()) == 6
+
+
 def test_nobody_waits_for_tokens_beyond_the_time_left(cluster: Cluster) -> None:
     """A request whose time is over before the next token is refused."""
     cluster.shared.available = False
@@ -229,6 +243,16 @@ def test_who_was_refused_counts_for_the_next_lease() -> None:
 
     asyncio.run(scenario())
     assert shared.asked == [RATE.burst]
+
+
+def test_who_comes_alone_leases_one_token() -> None:
+    """What a process leases and does not spend is missing elsewhere."""
+    clock, shared = SimulatedClock(), AskedBuckets()
+    budgets = Budgets(shared, clock, max_buckets=10)
+    for _ in range(3):
+        assert asyncio.run(budgets.spend(BUCKET)).granted
+        clock.passed += 3600
+    assert shared.asked == [1, 1, 1]
 
 
 @dataclass(kw_only=True)

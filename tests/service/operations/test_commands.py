@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +13,7 @@ from cedarfleet_device import wire
 from service.adapters.memory.command_types import MemoryCommandTypes
 from service.adapters.memory.memory_ports import MemoryPorts
 from service.cedar.decision import Allowed
+from service.domain.command_rules import USUAL_TIMEOUT_SECONDS
 from service.domain.commands import CommandRecordState, DirectAnswer, IfOffline
 from service.domain.devices import Device
 from service.domain.permissions import Permission
@@ -20,6 +21,7 @@ from service.errors import (
     CommandNotPublishedError,
     CommandUnconfirmedError,
     DeviceNotConnectedError,
+    IdempotencyMismatchError,
     InvalidRequestError,
 )
 from service.operations.authorization import Access, RequestFacts
@@ -143,6 +145,57 @@ def test_a_command_that_left_is_not_sent_again(principal: Principal, answer: Dir
     first = asyncio.run(commands.send(access, request))
     assert asyncio.run(commands.send(access, request)) == first
     assert len(ports.broker.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_same"),
+    [
+        (30, 30, True),
+        (30, 31, False),
+        (None, None, True),
+        (None, USUAL_TIMEOUT_SECONDS, True),
+        (USUAL_TIMEOUT_SECONDS, None, True),
+        (None, 30, False),
+    ],
+)
+def test_a_key_stands_for_its_time_too(
+    principal: Principal, first: int | None, second: int | None, is_same: bool
+) -> None:
+    """Whoever asks for another time under it is told; who says none asks for the usual one."""
+    _, commands, access = made(principal)
+    request = CommandRequest(
+        device="press-07", name="reboot", arguments={}, timeout_seconds=first, idempotency_key="k"
+    )
+    made_first = asyncio.run(commands.send(access, request))
+    again = replace(request, timeout_seconds=second)
+    if is_same:
+        assert asyncio.run(commands.send(access, again)) == made_first
+    else:
+        with pytest.raises(IdempotencyMismatchError):
+            asyncio.run(commands.send(access, again))
+
+
+@pytest.mark.parametrize(("early_ms", "sent"), [(1, 1), (0, 0)])
+def test_past_its_expiry_a_command_is_not_sent_again(
+    principal: Principal, early_ms: int, sent: int
+) -> None:
+    """From the moment of its expiry on; until then a lost answer is made good by repeating."""
+    ports, commands, access = made(principal)
+    ports.broker.answer = None
+    request = CommandRequest(
+        device="press-07",
+        name="reboot",
+        arguments={},
+        timeout_seconds=60,
+        if_offline=REFUSE,
+        idempotency_key="k",
+    )
+    with pytest.raises(CommandUnconfirmedError):
+        asyncio.run(commands.send(access, request))
+    ports.broker.answer = RECEIVED
+    ports.clock.now = AT + timedelta(seconds=60, milliseconds=-early_ms)
+    asyncio.run(commands.send(access, request))
+    assert len(ports.broker.sent) == sent
 
 
 def test_a_refused_command_stays_refused(principal: Principal) -> None:

@@ -16,7 +16,7 @@ from service.adapters.memory.revocations import MemoryRevocations
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.cedar.decision import Allowed, Decider, Denied, Refusal
 from service.cedar.entities import tenant_entity
-from service.cedar.request import AuthorizationRequest, RequestContext
+from service.cedar.request import AuthorizationRequest, RequestContext, TokenBearer
 from service.cedar.values import EntityUid
 from service.domain.devices import Device
 from service.domain.identities import Principal, TokenUse, VerifiedClaims
@@ -337,3 +337,47 @@ def test_without_a_good_copy_each_device_of_a_list_is_asked_for() -> None:
 
     asyncio.run(run())
     assert [request.resource.id for request in asked.store.asked] == [one.id for one in FLEET]
+
+
+BY_EMAIL = """permit (principal, action, resource)
+when { principal has email && principal.email == "ann@acme.test" };"""
+
+
+@pytest.mark.parametrize(("email", "allowed"), [("ann@acme.test", True), ("bob@acme.test", False)])
+def test_another_is_considered_by_what_policies_know_of_people(
+    email: str, *, allowed: bool
+) -> None:
+    """Claims that the schema has decide, and any other one is left out: of itself and of others."""
+    bearer = TokenBearer(groups=("managers",), claims={"email": email, "custom:unknown": "x"})
+
+    async def steps(asked: Asked) -> None:
+        asked.stores.stamp(ACME, only(ACME, all=BY_EMAIL))
+        assert await asked.decisions.prepare(ACME)
+        request = question(Permission.OPERATE_DEVICE)
+        found = await asked.decisions.consider(principal(), request, bearer=bearer)
+        assert isinstance(found.decision, Allowed) is allowed
+        about = await asked.decisions.advise_about(ACME, request, [bearer])
+        assert [isinstance(one, Allowed) for one in about.people] == [allowed]
+
+    scenario(steps, NO)
+
+
+def test_closing_ends_what_copies_wait_for() -> None:
+    """Nothing is left behind, though the registry never answers."""
+
+    class Silent(MemoryPolicyStores):
+        """Answers never."""
+
+        async def expected(self, tenants: object) -> dict[str, str | None]:  # noqa: ARG002 - the port's
+            await asyncio.get_running_loop().create_future()
+            return {}
+
+    async def steps() -> int:
+        asked = Asked(Policies([YES]), stores=Silent())
+        waiting = asyncio.ensure_future(asked.decisions.prepare(ACME))
+        await asyncio.sleep(0)
+        await asyncio.wait_for(asked.decisions.close(), 10)
+        await asyncio.gather(waiting, return_exceptions=True)
+        return len(asyncio.all_tasks()) - 1
+
+    assert asyncio.run(steps()) == 0

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from service.adapters.memory.enrolments import MemoryEnrolments
 from service.adapters.memory.memory_ports import MemoryPorts
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.domain.devices import Device
@@ -32,6 +33,7 @@ from tests.service.requests import signing_request
 
 if TYPE_CHECKING:
     from service.adapters.memory.authorizer import CedarAuthorizer
+    from service.domain.tenants import Tenant
     from service.ports import Ports
 
 FACTS = RequestFacts(request_id="request-1", source_ip=None)
@@ -182,6 +184,23 @@ def test_wrong_codes_at_once_are_all_counted(ports: MemoryPorts) -> None:
     assert {type(one) for one in asyncio.run(scenario())} == {EnrolmentRefusedError}
     (registered,) = ports.devices.rows["acme", "press-91"].enrolments.values()
     assert registered.tries == 5
+
+
+class Contended(MemoryEnrolments):
+    """Whose rows somebody else always changes first."""
+
+    async def change(self, tenant: Tenant, enrolment: Enrolment) -> Enrolment | None:
+        """Too late."""
+        del tenant, enrolment
+        return None
+
+
+def test_a_wrong_code_that_is_not_counted_is_no_answer(ports: MemoryPorts) -> None:
+    """Fail closed: a try that nobody wrote down would be one more than are allowed."""
+    ports = replace(ports, enrolments=Contended(devices=ports.devices))
+    asked = EnrolmentRequest(tenant="acme", device="press-91", code="wrong", csr=FIRST)
+    with pytest.raises(UnavailableError):
+        asyncio.run(enrol_over(ports, Line())(asked, FACTS))
 
 
 def test_the_accounts_enrolments_are_shared(ports: MemoryPorts) -> None:

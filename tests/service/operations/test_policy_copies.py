@@ -200,6 +200,39 @@ def test_a_store_that_cannot_be_compared_is_not_trusted() -> None:
     scenario(steps)
 
 
+def test_a_store_that_is_not_as_told_is_looked_at_less_and_less() -> None:
+    """After some seconds, then twice as many each time, up to the usual pause."""
+
+    async def steps(watched: Watched) -> None:
+        watched.stores.held["acme"] = only(ACME, none=FORBID_ALL)
+        assert not await watched.begun()
+        looks: list[float] = []
+        before = watched.now
+        while len(looks) < 8:
+            asked = watched.stores.asked.count("versions")
+            await watched.later(0.5)
+            if watched.stores.asked.count("versions") > asked:
+                looks.append(watched.now - before)
+                before = watched.now
+        # Each a quarter longer than it is told: so this clock draws.
+        pauses = [min(4 * 2**number, SETTINGS.compare_seconds) * 1.25 for number in range(8)]
+        assert looks == pytest.approx(pauses, abs=2)
+
+    scenario(steps)
+
+
+def test_the_registrys_word_counts_to_its_last_moment() -> None:
+    """Of that age it is still fresh: nobody waits for the next one."""
+
+    async def steps(watched: Watched) -> None:
+        assert await watched.begun()
+        watched.stores.available = False
+        assert await watched.after(SETTINGS.fresh_seconds)
+        assert not await watched.after(0.01)
+
+    scenario(steps)
+
+
 @pytest.mark.parametrize("policy", ["permit (principal", "permit (principal, action, resource) x;"])
 def test_what_cannot_be_read_is_not_copied(policy: str) -> None:
     """The store decides by it, however it does."""

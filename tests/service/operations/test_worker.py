@@ -17,7 +17,7 @@ from service.domain.instants import milliseconds
 from service.domain.work import LAST_ATTEMPT, ReceivedWork, UnreadableWorkError, Work, WorkKind
 from service.errors import UnavailableError
 from service.operations.worker import Worker
-from service.ports.metrics import WORK, WORK_SECONDS, WORK_WAITED
+from service.ports.metrics import WORK, WORK_IN_HAND, WORK_SECONDS, WORK_WAITED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -247,6 +247,50 @@ def test_nobody_waits_for_the_slowest(stage: Stage) -> None:
         stop.set()
         await asyncio.wait_for(running, 10)
         assert slow.ended == ["second", "hours"]
+
+    asyncio.run(scenario())
+
+
+def test_so_much_is_in_hand_and_no_more(stage: Stage) -> None:
+    """What a process takes is bounded, and told; the rest waits in the queue for any of them."""
+    most, waiting = 32, 40
+
+    @dataclass
+    class Counting:
+        """Holds each message until it may go on."""
+
+        go_on: asyncio.Event = field(default_factory=asyncio.Event)
+        full: asyncio.Event = field(default_factory=asyncio.Event)
+        begun: int = 0
+
+        async def __call__(self, tenant: Tenant, work: Work) -> None:
+            """Wait with the others."""
+            del tenant, work
+            self.begun += 1
+            if self.begun == most:
+                self.full.set()
+            await self.go_on.wait()
+
+    async def scenario() -> None:
+        counting, metrics, stop = Counting(), MemoryMetrics(), asyncio.Event()
+        stage.queue.at_once = 1
+        await stage.queue.send([stage.work] * waiting)
+        worker = Worker(
+            queue=stage.queue,
+            tenants=stage.worker.tenants,
+            handlers={WorkKind.MAKE_JOB: counting},
+            metrics=metrics,
+            patience=0,
+        )
+        running = asyncio.ensure_future(worker.run(stop))
+        await asyncio.wait_for(counting.full.wait(), 10)
+        for _ in range(200):  # turns of the loop, in which a worker that takes more would
+            await asyncio.sleep(0)
+        assert (counting.begun, len(stage.queue.waiting)) == (most, waiting - most)
+        assert metrics.gauges[WORK_IN_HAND, ()] == most
+        counting.go_on.set()
+        stop.set()
+        await asyncio.wait_for(running, 10)
 
     asyncio.run(scenario())
 

@@ -140,6 +140,13 @@ class Operation:
         self._plain_request: Unsigned | None = None
         self._path: _Path | None = None
         self._hidden: tuple[bytes, ...] | None = None
+        shape: Any = self.model.output_shape
+        self._is_told = (
+            service.protocol in _DOCUMENTS
+            and shape is not None
+            and bool(shape.members)
+            and _is_a_document(self.model)
+        )
         if service.protocol == "json":
             members = {kind: name for name, kind in _members(self.model.input_shape)}
             if "timestamp" not in members and "" not in members:
@@ -187,6 +194,10 @@ class Operation:
         # Fail closed: who has words where AWS has none is not AWS.
         if self._is_silent and reply.body:
             raise UnreadableAnswerError(self.name, "a body where there is none")
+        # Fail closed: what has something to say says at least `{}` (source: Smithy, "AWS JSON 1.0
+        # protocol": the body of a structure is a JSON object).
+        if self._is_told and not reply.body:
+            raise UnreadableAnswerError(self.name, "no body where there is one")
         sum_of_body = reply.headers.get("x-amz-crc32")
         # Source: DynamoDB developer guide, "DynamoDB low-level API": the CRC32 of the body.
         if sum_of_body is not None and str(zlib.crc32(reply.body)) != sum_of_body:

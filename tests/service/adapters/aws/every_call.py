@@ -687,6 +687,11 @@ def answer(call: Call, acme: Tenant) -> dict[str, Any] | Refusal:
     }
     answers: dict[str, dict[str, Any]] = {
         "GetConnection": {"connected": True, "connectedSince": 1},
+        "SendMessage": {"MessageId": "m1"},
+        "SendMessageBatch": {
+            "Successful": [{"Id": one["Id"]} for one in call.arguments.get("Entries", ())],
+            "Failed": [],
+        },
         # A row of facts that cannot be read, for who repairs one.
         "Query": {"Items": _facts_asked_for(call)},
         "UpdateItem": {"Attributes": {"full_at": {"N": "1"}}},

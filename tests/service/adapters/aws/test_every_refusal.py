@@ -166,6 +166,10 @@ def refusals(calls: list[Call]) -> dict[str, list[Refusal | Reply | Exception]]:
         }
         named = {Refusal(code) for operation, code in MEANS if operation == call.operation}
         found[call.operation] = [*IN_EVERY_OPERATION, *modelled, *named, *ON_THE_LINE]
+        told: Any = model.output_shape
+        is_json = "json" in str(model.service_model.protocol)
+        if is_json and told is not None and told.members and "payload" not in told.serialization:
+            found[call.operation].append(Reply(status=200, headers={}, body=b""))
     return found
 
 

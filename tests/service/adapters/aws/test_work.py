@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from service.adapters.aws.work import SqsWorkQueue
 from service.domain.work import Work, WorkKind
-from service.errors import UnavailableError
+from service.errors import UnavailableError, UpstreamError
 from service.settings import WorkSettings
 
 if TYPE_CHECKING:
@@ -21,13 +21,22 @@ WORK = [
 ]
 
 
-def test_many_messages_take_few_calls(door: AnsweredDoor) -> None:
-    """Each once and in its tenant's group; one that AWS did not take has all sent again."""
+@pytest.fixture
+def queue(door: AnsweredDoor) -> SqsWorkQueue:
+    """The queue behind the door."""
     settings = WorkSettings(
         queue_url="https://sqs.eu-central-1.amazonaws.com/123456789012/work",
         timer_role_arn="arn:aws:iam::123456789012:role/timer",
     )
-    queue = SqsWorkQueue(aws=door, settings=settings, longest_answer_seconds=5)
+    return SqsWorkQueue(aws=door, settings=settings, longest_answer_seconds=5)
+
+
+def test_many_messages_take_few_calls(door: AnsweredDoor, queue: SqsWorkQueue) -> None:
+    """Each once and in its tenant's group; one that AWS did not take has all sent again."""
+    door.answer = lambda call: {
+        "Successful": [{"Id": one["Id"]} for one in call.arguments["Entries"]],
+        "Failed": [],
+    }
     asyncio.run(queue.send(WORK))
     sent = [call.arguments["Entries"] for call in door.calls]
     assert [len(entries) for entries in sent] == [10, 10, 3]
@@ -37,3 +46,16 @@ def test_many_messages_take_few_calls(door: AnsweredDoor) -> None:
     door.answer = lambda _: {"Successful": [], "Failed": [failed]}
     with pytest.raises(UnavailableError):
         asyncio.run(queue.send(WORK[:2]))
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize(
+    "said", [{}, {"Successful": []}, {"Successful": [{"Id": "0"}], "Failed": []}]
+)
+def test_what_nobody_says_was_taken_is_not_sent(
+    door: AnsweredDoor, queue: SqsWorkQueue, number: int, said: dict[str, Any]
+) -> None:
+    """An answer without the ids of all messages is none: who waits for the work would wait long."""
+    door.answer = lambda _: said
+    with pytest.raises(UpstreamError):
+        asyncio.run(queue.send(WORK[:number]))

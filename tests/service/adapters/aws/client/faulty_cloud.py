@@ -33,6 +33,7 @@ class FaultyCloud:
         spoilt: bytes of a request; those of one tenant hold its name.
         fault: ``down``, ``hanging``, ``slow``, ``throttling``, ``garbage``, ``cut`` in its middle,
             ``cut late``, or none: "".
+        said: the body of what is garbage.
         met: requests that met a fault so far.
         cut_off: answers that were cut, whole.
         released: what is slow is answered then.
@@ -41,7 +42,7 @@ class FaultyCloud:
     def __init__(self, cloud: EmbeddedCloud) -> None:
         parts = urlsplit(cloud.endpoint_url)
         self._cloud = parts.hostname or "", parts.port or 80
-        self.spoilt, self.fault = b"", ""
+        self.spoilt, self.fault, self.said = b"", "", _GARBAGE
         self.released = asyncio.Event()
         self.url, self.met = "", 0
         self.cut_off: list[bytes] = []
@@ -98,7 +99,10 @@ class FaultyCloud:
             case "garbage" if is_head:
                 return b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
             case "garbage":
-                return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(_GARBAGE) + _GARBAGE
+                return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (
+                    len(self.said),
+                    self.said,
+                )
             case _:
                 pass
         reader, writer = await asyncio.open_connection(*self._cloud)
