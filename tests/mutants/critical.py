@@ -25,6 +25,7 @@ _CLIENT: Final = f"{_AWS}/client"
 _CLIENT_TESTS: Final = f"tests/{_CLIENT}"
 _OPERATIONS: Final = "service/operations"
 _OPERATIONS_TESTS: Final = f"tests/{_OPERATIONS}"
+_COMMANDS_TESTS: Final = "tests/infra/commands"
 _PERMISSIONS: Final = "infra/local/verified_permissions"
 _PERMISSIONS_TESTS: Final = f"tests/{_PERMISSIONS}"
 
@@ -52,7 +53,7 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
     "service/domain/devices.py": (
         "tests/service/domain/test_entities.py",
         f"{_OPERATIONS_TESTS}/test_accepted_facts.py",
-        f"{_OPERATIONS_TESTS}/test_decided_alike.py",
+        "tests/service/cedar/test_reads.py",
         f"{_OPERATIONS_TESTS}/test_retired_devices.py",
         f"{_API}/test_devices.py",
         f"{_API}/test_device_tags.py",
@@ -154,6 +155,49 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
     f"{_OPERATIONS}/worker.py": (
         f"{_OPERATIONS_TESTS}/test_worker.py",
         f"{_OPERATIONS_TESTS}/test_rollout.py",
+    ),
+    f"{_OPERATIONS}/bringing.py": (
+        f"{_OPERATIONS_TESTS}/test_bringing.py",
+        f"{_OPERATIONS_TESTS}/test_bringing_cut_off.py",
+    ),
+    f"{_OPERATIONS}/granting.py": (
+        f"{_OPERATIONS_TESTS}/test_granting.py",
+        f"{_API}/test_grants.py",
+    ),
+    f"{_OPERATIONS}/grants.py": (f"{_API}/test_grants.py",),
+    f"{_OPERATIONS}/revocations.py": (f"{_OPERATIONS_TESTS}/test_revocations.py",),
+    f"{_OPERATIONS}/approvals.py": (f"{_API}/test_approvers.py",),
+    f"{_OPERATIONS}/campaign_decisions.py": (
+        f"{_OPERATIONS_TESTS}/test_campaign_sending.py",
+        f"{_OPERATIONS_TESTS}/test_campaign_machines.py",
+    ),
+    f"{_OPERATIONS}/wave_decisions.py": (f"{_OPERATIONS_TESTS}/test_planned_rollout.py",),
+    f"{_OPERATIONS}/machine_admission.py": (
+        f"{_OPERATIONS_TESTS}/test_authentication.py",
+        f"{_API}/test_machines.py",
+    ),
+    f"{_OPERATIONS}/people.py": (f"{_API}/test_people.py",),
+    f"{_OPERATIONS}/audit_chaining.py": (f"{_OPERATIONS_TESTS}/test_audit_chaining.py",),
+    f"{_OPERATIONS}/command_cancel.py": (f"{_API}/test_command_cancel.py",),
+    f"{_OPERATIONS}/retirement.py": (f"{_API}/test_retirement.py",),
+    "service/domain/audit_chain.py": (
+        f"{_OPERATIONS_TESTS}/test_audit_chaining.py",
+        "tests/service/domain/test_audit_verification.py",
+    ),
+    "service/domain/public_addresses.py": ("tests/service/domain/test_public_addresses.py",),
+    "service/domain/webhooks.py": (f"{_API}/test_webhooks.py",),
+    "service/domain/grants.py": (f"{_API}/test_grants.py", f"{_OPERATIONS_TESTS}/test_granting.py"),
+    "service/cedar/compiled.py": ("tests/service/cedar/test_compiled.py",),
+    "service/cedar/granted.py": (f"{_OPERATIONS_TESTS}/test_granting.py",),
+    "service/cedar/group_tree.py": ("tests/service/domain/test_groups.py",),
+    "service/cedar/reads.py": ("tests/service/cedar/test_reads.py",),
+    "service/cedar/syntax.py": ("tests/service/cedar/test_syntax.py",),
+    "service/api/json_body.py": (f"{_API}/test_bad_input.py",),
+    f"{_AWS}/conditional_rows.py": (f"{_AWS_TESTS}/test_conditional_rows.py",),
+    f"{_AWS}/work.py": (f"{_AWS_TESTS}/test_work.py", *_refused("work_queue.send")),
+    "service/adapters/webhooks/sender.py": ("tests/service/adapters/webhooks/test_sender.py",),
+    "service/clients/python/src/cedarfleet/audit_verification.py": (
+        "tests/service/clients/test_audit_verification.py",
     ),
     "service/http_protocol.py": ("tests/service/test_http_bounds.py",),
     "service/single_flight.py": ("tests/service/test_single_flight.py",),
@@ -259,6 +303,14 @@ _INFRA: Final[dict[str, tuple[str, ...]]] = {
         "tests/infra/policies/comparison/test_pairs.py",
         "tests/infra/policies/comparison/test_compare.py",
     ),
+    "infra/commands/tenant_archive/arrival.py": (f"{_COMMANDS_TESTS}/test_tenant_archive.py",),
+    "infra/commands/tenant_archive/contents.py": (f"{_COMMANDS_TESTS}/test_tenant_archive.py",),
+    "infra/commands/tenant_switch.py": (f"{_COMMANDS_TESTS}/test_tenant_switch.py",),
+    "infra/commands/moves.py": (f"{_COMMANDS_TESTS}/test_moves.py",),
+    "infra/commands/offboarding/removal.py": (f"{_COMMANDS_TESTS}/test_removal.py",),
+    "infra/policies/files/can_apply.py": ("tests/infra/policies/files/test_can_apply.py",),
+    "infra/policies/files/conditions.py": ("tests/infra/policies/files/test_can_apply.py",),
+    "infra/policies/files/known_names.py": ("tests/infra/policies/files/test_known_names.py",),
     "infra/policies/files/grants.py": ("tests/infra/policies/files/test_grants.py",),
     "infra/policies/store/update_order.py": ("tests/infra/policies/store/test_update_order.py",),
     f"{_PERMISSIONS}/tokens.py": _OF_TOKENS,

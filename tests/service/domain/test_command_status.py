@@ -228,3 +228,13 @@ def test_what_waits_for_a_retired_device_has_ended(
             never_left = state is CommandRecordState.CREATED and not states
             assert (status.state == CANCELED) is never_left
             assert state is not CommandRecordState.PUBLISHED or status.state == "interrupted"
+
+
+@pytest.mark.parametrize("retired_at", [0, 2 * EXPIRY])
+def test_last_words_have_their_whole_time(retired_at: int) -> None:
+    """A device that was retired may still tell its end, up to a quarter of an hour later."""
+    seen = [
+        status_of(record(CommandRecordState.PUBLISHED), (), now_ms=at, retired_at=retired_at)
+        for at in (retired_at + 900_000, retired_at + 900_001)
+    ]
+    assert [status.is_final for status in seen] == [False, True]

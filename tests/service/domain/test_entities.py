@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from service.cedar.device_facts import DeviceFactError, device_attributes
 from service.cedar.values import EntityUid
-from service.domain.devices import Device, check_attributes, check_one_offset
+from service.domain.devices import Device, check_attributes, check_one_offset, check_patch_date
 from service.domain.groups import DeviceGroup
 from service.errors import ConflictError, InvalidRequestError
 
@@ -181,6 +182,38 @@ def test_a_listed_attribute_is_one_of_its_list() -> None:
     for name, text in (("kind", "eu"), ("region", "press")):
         with pytest.raises(InvalidRequestError, match=f"`{name}`: `{text}` is none of the"):
             check_attributes(lists, {name: text})
+
+
+@pytest.mark.parametrize(
+    ("text", "accepted"),
+    [
+        ("1999-12-31", False),
+        ("2000-01-01", True),
+        ("2026-10-01", True),
+        ("2026-10-02", True),
+        ("2026-10-03", False),
+        (None, True),
+    ],
+)
+def test_a_patch_has_a_day_on_which_it_can_have_come(text: str | None, *, accepted: bool) -> None:
+    """From 2000 until tomorrow, which has begun east of here; taking it away is no day."""
+    changes = {"security_patch": text}
+    if accepted:
+        check_patch_date(changes, today=date(2026, 10, 1))
+    else:
+        with pytest.raises(InvalidRequestError, match="no day of a patch"):
+            check_patch_date(changes, today=date(2026, 10, 1))
+
+
+def test_a_retired_device_is_served_nothing_of_its_groups() -> None:
+    """It stands in them all the same."""
+    parents = {"line-press": (), "line-pump": ()}
+    device = Device(tenant="acme", id="press-07", groups=("line-press",))
+    served = [device.is_served_in(group, parents) for group in ("all", "line-press", "line-pump")]
+    assert served == [True, True, False]
+    retired = replace(device, retired_at=1)
+    assert not any(retired.is_served_in(group, parents) for group in ("all", "line-press"))
+    assert retired.is_in("line-press", parents)
 
 
 def test_each_change_is_checked_and_a_removal_is_none() -> None:
