@@ -45,7 +45,6 @@ def test_a_file_replaced_meanwhile_goes_as_asked_for(deployed: DeployedService) 
     body = {"device": "press-02", "artifact": name}
     made = deployed.call("POST", "/v1/downloads", json=body)
     assert made.status_code == 202, made.text
-    url = made.headers["Location"]
     deployed.made(made.json()["id"])
     deployed.setup.upload("acme", name, b"uploaded later")
     jobs = deployed.setup.cloud.client("iot-jobs-data")
