@@ -27,6 +27,8 @@ HAPPENED: Final = "cedarfleet_happened_total"
 """What devices and IoT Core told, by `event` and `how` it went."""
 AUDIT_VERIFIED: Final = "cedarfleet_audit_verified_total"
 """Chains of audit trails that were verified, by their `outcome`."""
+ISOLATION: Final = "cedarfleet_isolation_trials_total"
+"""Trials of the boundary between tenants, by their `outcome`."""
 DEVICES_THAT_DIFFER: Final = "DevicesThatDiffer"
 TENANTS_BY_TENANT_INDEX: Final = "by-tenant"
 

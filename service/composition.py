@@ -33,6 +33,7 @@ from service.adapters.aws.file_objects import S3FileObjects
 from service.adapters.aws.files import DynamoFileRecords
 from service.adapters.aws.grants import DynamoGrantRecords, VerifiedPermissionsGrants
 from service.adapters.aws.groups import DynamoGroups
+from service.adapters.aws.isolation import AwsIsolationProbes
 from service.adapters.aws.jobs import IotDownloadJobs
 from service.adapters.aws.machine_clients import CognitoMachineClients
 from service.adapters.aws.machines import DynamoMachines
@@ -57,6 +58,7 @@ from service.api.console import ConsoleOrigins
 from service.domain.enrolments import DeviceEndpoint
 from service.domain.instants import now_in_utc
 from service.errors import ConfigurationError
+from service.operations.isolation_canary import IsolationCanary
 from service.operations.operations import Operations
 from service.ports import Ports
 from service.ports.metrics import UNMEASURED
@@ -144,17 +146,29 @@ def device_endpoint(settings: Settings) -> DeviceEndpoint:
 
 def build_worker(
     settings: Settings, metrics: Metrics = UNMEASURED
-) -> tuple[Worker, Callable[[], Awaitable[None]]]:
-    """The worker on AWS, or on the embedded cloud, and what ends its calls."""
+) -> tuple[Worker, IsolationCanary | None, Callable[[], Awaitable[None]]]:
+    """The worker on AWS, or on the embedded cloud, its canary, and what ends their calls."""
     calls = AwsCalls(settings.aws)
     door = door_to_aws(settings, metrics)
-    operations = Operations(aws_ports(settings, calls, door, metrics=metrics), settings.tokens)
+    ports = aws_ports(settings, calls, door, metrics=metrics)
+    operations = Operations(ports, settings.tokens)
+    pair = settings.isolation.pair
+    canary = None
+    if pair is not None:
+        canary = IsolationCanary(
+            tenants=ports.tenants,
+            probes=ports.isolation,
+            metrics=metrics,
+            pair=pair,
+            seconds=settings.isolation.seconds,
+        )
 
     async def close() -> None:
         calls.close()
         await door.close()
 
-    return operations.worker(settings.jobs, held_seconds=settings.work.handling_seconds), close
+    worker = operations.worker(settings.jobs, held_seconds=settings.work.handling_seconds)
+    return worker, canary, close
 
 
 def aws_ports(
@@ -228,6 +242,7 @@ def aws_ports(
         device_logs=S3DeviceLogs(aws=door),
         telemetry=DynamoTelemetry(aws=door, settings=records),
         usage=DynamoUsageDays(aws=door, settings=records),
+        isolation=AwsIsolationProbes(aws=door, settings=records),
         work_queue=SqsWorkQueue(
             aws=door, settings=settings.work, longest_answer_seconds=aws.read_seconds
         ),

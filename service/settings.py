@@ -5,7 +5,7 @@ Each group is handed over whole to whoever acts by it. A member says which varia
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Final, Self, get_type_hints
 
 from service.delivery_settings import (  # noqa: TC001 - `Settings.read` looks at its annotations
@@ -16,6 +16,7 @@ from service.delivery_settings import (  # noqa: TC001 - `Settings.read` looks a
 from service.errors import ConfigurationError
 from service.proxies import refuse_proxies
 from service.variables import Variable, members, read
+from service.watch_settings import IsolationSettings, TraceSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -314,28 +315,6 @@ class EnrolmentSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TraceSettings:
-    """Spans of requests, decisions and calls of AWS.
-
-    Attributes:
-        told_to: `opentelemetry`: to what is behind OpenTelemetry's API; unset: none are made.
-    """
-
-    told_to: Annotated[str | None, Variable("CEDARFLEET_TRACES")] = None
-
-    def __post_init__(self) -> None:
-        """Refuse what nobody knows.
-
-        Raises:
-            ConfigurationError: it is something else.
-        """
-        if self.told_to not in {None, "opentelemetry"}:
-            raise ConfigurationError(
-                f"CEDARFLEET_TRACES is `{self.told_to}`: give `opentelemetry`, or leave it out"
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
 class Settings:
     """All that the operator may set."""
 
@@ -350,7 +329,8 @@ class Settings:
     jobs: JobSettings
     enrolment: EnrolmentSettings
     work: WorkSettings
-    traces: TraceSettings = TraceSettings()
+    traces: TraceSettings = field(default_factory=TraceSettings)
+    isolation: IsolationSettings = field(default_factory=IsolationSettings)
 
     def __post_init__(self) -> None:
         """Refuse to publish through the endpoint that AWS has for tests.

@@ -1,6 +1,6 @@
 """The background worker as a process: it works until SIGTERM or Ctrl-C, and ends in order.
 
-Beside that it tells what it measured, as the API does.
+Beside that it tells what it measured, as the API does, and tries the boundary between two tenants.
 """
 
 from __future__ import annotations
@@ -41,12 +41,16 @@ async def _work(settings: Settings, beside: socket.socket) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     metrics = ProcessMetrics()
-    worker, close = build_worker(settings, metrics)
+    worker, canary, close = build_worker(settings, metrics)
+    trying = asyncio.ensure_future(canary.run()) if canary else None
     log.info("worker.started", queue=settings.work.queue_url)
     try:
         async with telling(metrics, beside, settings.http):
             await worker.run(stop)
     finally:
+        if trying is not None:
+            trying.cancel()
+            await asyncio.wait({trying})
         await close()
     log.info("worker.stopped")
     return 0

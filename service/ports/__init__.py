@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from service.ports.files import FileObjects, FileRecords
     from service.ports.grants import GrantedPolicies, GrantRecords
     from service.ports.groups import GroupRecords
+    from service.ports.isolation import IsolationProbes
     from service.ports.machines import MachineClients, MachineRecords
     from service.ports.materials import BillsOfMaterials
     from service.ports.metrics import Metrics
@@ -99,6 +100,7 @@ class Ports:
     granted_policies: GrantedPolicies
     telemetry: Telemetry
     usage: UsageDays
+    isolation: IsolationProbes
     device_states: DeviceStates
     device_logs: DeviceLogs
     work_queue: WorkQueue

@@ -115,6 +115,12 @@ AUDIT_VERIFIED: Final = Counter(
     "chains of audit trails that were verified, and found `whole` or `broken`",
     ("outcome",),
 )
+ISOLATION: Final = Counter(
+    "cedarfleet_isolation_trials_total",
+    "trials of the boundary between two tenants: `refused` as it must be, `reached` what is"
+    " another's, or `failed` to find out",
+    ("outcome",),
+)
 MEASURES: Final[tuple[Measure, ...]] = (
     REQUESTS,
     REFUSED_BY_SERVER,
@@ -134,6 +140,7 @@ MEASURES: Final[tuple[Measure, ...]] = (
     PROBLEMS,
     HAPPENED,
     AUDIT_VERIFIED,
+    ISOLATION,
 )
 
 

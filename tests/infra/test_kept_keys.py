@@ -30,6 +30,7 @@ FREE: Final[dict[str, dict[str, Any]]] = {
         "tasks_max": 11,
         "log_days": 60,
         "access_log_days": 90,
+        "isolation_canary": ["globex", "acme"],
         "protect": False,
     },
     "acme": {

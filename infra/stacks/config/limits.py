@@ -164,6 +164,9 @@ ImageTag = Annotated[
 ]
 # The load balancer needs two, and the network is laid out for two.
 Zones = Annotated[tuple[str, str], Meta(description="must name two zones")]
+# Whether it is one, the service's registry knows; `config/tenant.py` says what an id may be.
+_TenantId = Annotated[str, Meta(pattern=_WORDS, max_length=26, description=_WORDS_FORM)]
+CanaryPair = Annotated[tuple[_TenantId, _TenantId], Meta(description="must name two tenants")]
 Tasks = Annotated[int, Meta(ge=1, le=100)]
 # Source: CloudWatch Logs API reference, PutRetentionPolicy; a log is never kept for ever.
 LogDays = Literal[

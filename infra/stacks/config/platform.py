@@ -9,6 +9,7 @@ from msgspec import Struct
 from infra.stacks.config.limits import (
     FIRST_CELL,
     AccessLogDays,
+    CanaryPair,
     CellName,
     Host,
     ImageTag,
@@ -42,6 +43,8 @@ class PlatformConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         tasks_max: the most that autoscaling starts.
         log_days: how long logs are kept.
         access_log_days: how long the load balancer's own are; none: it writes none.
+        isolation_canary: two tenants whose boundary the worker tries all the time; none: nobody
+            does, and no alarm rings.
         protect: whether what holds data refuses to be deleted.
     """
 
@@ -56,12 +59,14 @@ class PlatformConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     tasks_max: Tasks = 10
     log_days: LogDays = 30
     access_log_days: AccessLogDays | None = None
+    isolation_canary: CanaryPair | None = None
     protect: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what the type of one value alone cannot."""
         _check_network(self.cidr)
         once("availability_zones", self.availability_zones)
+        once("isolation_canary", self.isolation_canary or ())
         if self.device_endpoint == self.domain_name:
             raise WrongValueError(
                 "device_endpoint", "must be another host than domain_name, where the API is"

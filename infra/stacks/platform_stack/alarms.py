@@ -9,6 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra import names
+from infra.stacks.platform_stack.service_alarms import ALWAYS, ISOLATION
 
 if TYPE_CHECKING:
     from infra.stacks.platform_stack.balancer import Balancer
@@ -24,11 +25,6 @@ _DAY = 24 * 60 * _MINUTE
 # for $170 a day; a fleet of 1,000 devices with a command a minute each needs a tenth.
 _FLOOD = 60 * 1000
 _OF_A_QUOTA = 80  # per cent
-# Of a minute, in three of five.
-_DENIALS = 600
-_NOBODY = 300
-_LOST = 300
-_FAILED = 10
 _RENEWED_DAYS = 30  # ACM has tried for a month by then
 _LATE = 15 * _MINUTE  # seconds that a message waits: the longest pause between two attempts
 
@@ -38,6 +34,7 @@ class AlarmsArgs:
     """What is watched: the way in, the tables, and the queue of states that were not stored.
 
     `runs`: whether tasks are meant to run, which before the first image none is.
+    `is_tried`: whether they have two tenants whose boundary they try.
     """
 
     balancer: Balancer
@@ -45,6 +42,7 @@ class AlarmsArgs:
     iot: Iot
     work: Work
     runs: bool
+    is_tried: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,17 +146,6 @@ class Alarms(pulumi.ComponentResource):
             ),
         )
         self._alarm(
-            "work-broken",
-            "a fault of ours in a message of the worker: `work.broken` in its log says where; what "
-            "was asked waits (docs/operations.md)",
-            Watched(
-                metric=(names.SERVICE_METRICS, names.WORK, "Sum"),
-                dimensions={"outcome": pulumi.Output.from_input("broken")},
-                above=0,
-                at_once=True,
-            ),
-        )
-        self._alarm(
             "devices-differ",
             "IoT Core and the table do not agree on devices: `python -m infra devices compare "
             "<tenant>` names them",
@@ -169,96 +156,26 @@ class Alarms(pulumi.ComponentResource):
                 once_a_day=True,
             ),
         )
-        self._alarm(
-            "audit-broken",
-            "a tenant's audit trail is not what was written down: `audit.broken` in the worker's "
-            "log says where (docs/operations.md)",
-            Watched(
-                metric=(names.SERVICE_METRICS, names.AUDIT_VERIFIED, "Sum"),
-                dimensions={"outcome": pulumi.Output.from_input("broken")},
-                above=0,
-                at_once=True,
-            ),
-        )
-        self._watch_policies()
-        self._watch_surges()
+        for one in (*ALWAYS, *(ISOLATION if args.is_tried else ())):
+            self._alarm(
+                one.label,
+                one.words,
+                Watched(
+                    metric=(names.SERVICE_METRICS, one.metric, "Sum"),
+                    dimensions={
+                        key: pulumi.Output.from_input(value)
+                        for key, value in one.dimensions.items()
+                    },
+                    above=one.above,
+                    below=one.below,
+                    missing_is_wrong=one.below is not None,
+                    at_once=one.at_once,
+                ),
+            )
         self._watch_certificate(args)
         self._watch_quotas()
         self.topic_arn = self._topic.arn
         self.register_outputs({"topic_arn": self.topic_arn})
-
-    def _watch_policies(self) -> None:
-        """What the service found of its copies of policies (docs/adr/0025); either is found once.
-
-        Tasks look again at a store that differs after five minutes at the latest.
-        """
-        for kind, words in (
-            ("store", "a policy store is not as its stack says: `policies.differ`"),
-            ("decision", "the service and a policy store decided otherwise: `decisions.differ`"),
-        ):
-            self._alarm(
-                f"policies-differ-{kind}",
-                f"{words} in the service's log says what (docs/operations.md)",
-                Watched(
-                    metric=(names.SERVICE_METRICS, names.POLICY_DIFFERENCES, "Sum"),
-                    dimensions={"kind": pulumi.Output.from_input(kind)},
-                    above=0,
-                    at_once=True,
-                ),
-            )
-
-    def _watch_surges(self) -> None:
-        """Much of what is normal one by one: who attacks, or what broke, shows by the number.
-
-        The figures are for a platform of some thousands of devices; a larger one puts them up here.
-        """
-        for label, words, metric, dimensions, above in (
-            (
-                "denials-surge",
-                (
-                    "policies refuse far more than usual: somebody tries what they may not, or an "
-                    "update took a right away"
-                ),
-                names.PROBLEMS,
-                {"problem": "permission-denied"},
-                _DENIALS,
-            ),
-            (
-                "sign-ins-surge",
-                (
-                    "many requests without a good token: somebody forges them, or a pool's "
-                    "keys are not found"
-                ),
-                names.PROBLEMS,
-                {"problem": "unauthenticated"},
-                _NOBODY,
-            ),
-            (
-                "devices-lost",
-                "many devices are gone without a goodbye: a site, a network or IoT Core fails",
-                names.HAPPENED,
-                {"event": "device.disconnected", "how": "lost"},
-                _LOST,
-            ),
-            (
-                "deliveries-failing",
-                "files do not arrive on devices: stop the rollout that sends them",
-                names.HAPPENED,
-                {"event": "delivery.state", "how": "failed"},
-                _FAILED,
-            ),
-        ):
-            self._alarm(
-                label,
-                f"{words} (docs/operations.md)",
-                Watched(
-                    metric=(names.SERVICE_METRICS, metric, "Sum"),
-                    dimensions={
-                        key: pulumi.Output.from_input(value) for key, value in dimensions.items()
-                    },
-                    above=above,
-                ),
-            )
 
     def _watch_certificate(self, args: AlarmsArgs) -> None:
         """ACM renews 60 days before the end (source: its user guide, "Managed renewal").

@@ -189,7 +189,7 @@ class Service(pulumi.ComponentResource):
                 trusted_proxies=",".join(args.network.public_cidrs),
                 work=args.work.queue.url,
                 timer_role=args.work.timer_role.arn,
-            ).apply(lambda known: json.dumps([_container(args.region, known, worker=worker)])),
+            ).apply(lambda known: json.dumps([_container(args, known, worker=worker)])),
             opts=self._child,
         )
 
@@ -346,7 +346,7 @@ class Service(pulumi.ComponentResource):
         )
 
 
-def _container(region: str, known: dict[str, Any], *, worker: bool) -> dict[str, Any]:
+def _container(args: ServiceArgs, known: dict[str, Any], *, worker: bool) -> dict[str, Any]:
     environment = {
         # Inside the task, whose security group admits the load balancer only.
         "CEDARFLEET_HOST": "0.0.0.0",  # noqa: S104 - as said above
@@ -367,8 +367,10 @@ def _container(region: str, known: dict[str, Any], *, worker: bool) -> dict[str,
         # The load balancer's subnets: what it says of the caller's address is believed, and what
         # nobody else says.
         "CEDARFLEET_TRUSTED_PROXIES": known["trusted_proxies"],
-        "AWS_REGION": region,
+        "AWS_REGION": args.region,
     }
+    if args.config.isolation_canary is not None:
+        environment["CEDARFLEET_ISOLATION_CANARY"] = ",".join(args.config.isolation_canary)
     name = "worker" if worker else "service"
     return {
         "name": name,
@@ -384,7 +386,7 @@ def _container(region: str, known: dict[str, Any], *, worker: bool) -> dict[str,
             "logDriver": "awslogs",
             "options": {
                 "awslogs-group": known["log_group"],
-                "awslogs-region": region,
+                "awslogs-region": args.region,
                 "awslogs-stream-prefix": name,
                 "mode": "non-blocking",
             },

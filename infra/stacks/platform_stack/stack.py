@@ -83,7 +83,14 @@ def stamp_platform(config: PlatformConfig, *, region: str) -> None:
         opts,
     )
     runs = config.image_tag is not None
-    watched = AlarmsArgs(balancer=balancer, tables=tables, iot=iot, work=work, runs=runs)
+    watched = AlarmsArgs(
+        balancer=balancer,
+        tables=tables,
+        iot=iot,
+        work=work,
+        runs=runs,
+        is_tried=runs and config.isolation_canary is not None,
+    )
     alarms = Alarms("alarms", watched, opts)
     shown = DashboardArgs(region=region, balancer=balancer, work=work, service=service)
     Dashboard("dashboard", shown, opts)

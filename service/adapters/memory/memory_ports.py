@@ -33,6 +33,7 @@ from service.adapters.memory.enrolments import MemoryEnrolments, MemoryThings
 from service.adapters.memory.events import MemoryEventLog
 from service.adapters.memory.files import MemoryFileObjects, MemoryFileRecords
 from service.adapters.memory.grants import MemoryGrantedPolicies, MemoryGrantRecords
+from service.adapters.memory.isolation import MemoryIsolationProbes
 from service.adapters.memory.machines import MemoryMachineClients, MemoryMachines
 from service.adapters.memory.materials import MemoryBillsOfMaterials
 from service.adapters.memory.metrics import MemoryMetrics
@@ -115,6 +116,7 @@ class MemoryPorts(Ports):
     granted_policies: MemoryGrantedPolicies
     telemetry: MemoryTelemetry
     usage: MemoryUsageDays
+    isolation: MemoryIsolationProbes
     device_states: MemoryDeviceStates
     device_logs: MemoryDeviceLogs
     work_queue: MemoryWorkQueue
@@ -173,6 +175,7 @@ class MemoryPorts(Ports):
             granted_policies=MemoryGrantedPolicies(revocations=revocations, stores=stores),
             telemetry=MemoryTelemetry(),
             usage=MemoryUsageDays(),
+            isolation=MemoryIsolationProbes(),
             device_states=MemoryDeviceStates(),
             device_logs=MemoryDeviceLogs(),
             work_queue=MemoryWorkQueue(),

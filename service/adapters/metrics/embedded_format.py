@@ -38,6 +38,7 @@ DIMENSIONS: Final[dict[Measure, tuple[str, ...]]] = {
     measures.PROBLEMS: ("problem",),
     measures.HAPPENED: ("event", "how"),
     measures.AUDIT_VERIFIED: ("outcome",),
+    measures.ISOLATION: ("outcome",),
 }
 """Of each measure that CloudWatch is told, the labels that are dimensions there."""
 _SLOW: Final = 0.99

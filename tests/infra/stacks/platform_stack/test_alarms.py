@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from service.ports.metrics import AUDIT_VERIFIED, HAPPENED, POLICY_DIFFERENCES, PROBLEMS, WORK
+from service.ports.metrics import (
+    AUDIT_VERIFIED,
+    HAPPENED,
+    ISOLATION,
+    POLICY_DIFFERENCES,
+    PROBLEMS,
+    WORK,
+)
 from tests.benchmarks import cost
 from tests.infra.conftest import ROOT
 from tests.infra.stamped import resources
@@ -25,6 +32,8 @@ HEALTHY = {
     f"{PROBLEMS.name} of permission-denied": 100.0,
     f"{PROBLEMS.name} of unauthenticated": 2.0,
     f"{HAPPENED.name} of lost": 20.0,
+    # In a quarter of an hour: each of two workers every five minutes.
+    f"{ISOLATION.name} of refused": 6.0,
     "UnHealthyHostCount": 0.0,
     "TargetResponseTime": 0.05,
     "ApproximateNumberOfMessagesVisible": 0.0,
@@ -68,7 +77,14 @@ FAILURES: dict[str, tuple[dict[str, float | None], set[str]]] = {
         {f"{AUDIT_VERIFIED.name} of broken": 1.0},
         {"audit-broken"},
     ),
-    "no worker runs": ({"ApproximateAgeOfOldestMessage": 3600.0}, {"work-late"}),
+    "no worker runs": (
+        {"ApproximateAgeOfOldestMessage": 3600.0, f"{ISOLATION.name} of refused": None},
+        {"work-late", "isolation-untried"},
+    ),
+    "a tenant's role is opened to another's rows": (
+        {f"{ISOLATION.name} of refused": None, f"{ISOLATION.name} of reached": 6.0},
+        {"isolation-broken", "isolation-untried"},
+    ),
     "IoT Core and the table do not agree": (
         {"DevicesThatDiffer": 1.0},
         {"devices-differ"},
@@ -149,6 +165,7 @@ def alarms_at(project: Project, metrics: Mapping[str, float | None]) -> set[str]
         assert one["alarmActions"]
         at_once = watched(one)["metricName"] in {
             AUDIT_VERIFIED.name,
+            ISOLATION.name,
             POLICY_DIFFERENCES.name,
             WORK.name,
         }
@@ -180,7 +197,12 @@ def test_every_alarm_stands_for_a_failure(project: Project) -> None:
     assert named == alarms_at(project, dict.fromkeys(metrics_of(project)) | LOUD)
 
 
-LOUD = {"HealthyHostCount": 0.0, "DaysToExpiry": 0.0} | dict.fromkeys(
+LOUD: dict[str, float | None] = {
+    "HealthyHostCount": 0.0,
+    "DaysToExpiry": 0.0,
+    f"{ISOLATION.name} of reached": 1e6,
+    f"{ISOLATION.name} of refused": None,
+} | dict.fromkeys(
     (
         "UnHealthyHostCount", "HTTPCode_ELB_5XX_Count", "HTTPCode_Target_5XX_Count",
         "TargetResponseTime", "ApproximateNumberOfMessagesVisible", "ReadThrottleEvents",

@@ -25,7 +25,9 @@ from service.adapters.metrics.process_metrics import ProcessMetrics
 from service.api.app import create_app
 from service.domain.audit_entries import Entry
 from service.domain.devices import Device
+from service.domain.isolation import Part
 from service.domain.work import Work, WorkKind
+from service.operations.isolation_canary import IsolationCanary
 from service.operations.operations import Operations
 from service.settings import HttpSettings, JobSettings, TokenSettings
 from tests.infra.conftest import ROOT
@@ -69,6 +71,16 @@ class Running:
         headers = {"Authorization": f"Bearer {token}"}
         return {self.client.get(path, headers=headers).status_code for _ in range(times)}
 
+    def tried(self) -> None:
+        """Have the worker try the boundary between acme and globex, once."""
+        canary = IsolationCanary(
+            tenants=self.ports.tenants,
+            probes=self.ports.isolation,
+            metrics=self.ports.metrics,
+            pair=("acme", "globex"),
+        )
+        asyncio.run(canary.once())
+
     def tell(self, times: int, **about: str) -> None:
         """Have the worker told by a rule of IoT Core, so often, each time something new."""
         worker, queue = self.operations.worker(JobSettings()), self.ports.work_queue
@@ -98,6 +110,7 @@ def running() -> Iterator[Running]:
     ports: Any = replace(made, metrics=metrics)
     pool = MemoryUserPool("acme")
     pool.join(ports)
+    MemoryUserPool("globex").join(ports)
     ports.devices.add(Device(tenant="acme", id="press-01", attributes={}))
     operations = Operations(ports, TokenSettings())
     with TestClient(create_app(operations, HttpSettings())) as client:
@@ -129,13 +142,21 @@ def rings(alarm: Mapping[str, Any], minutes: list[dict[Point, float]]) -> bool:
     point = (alarm["namespace"], alarm["metricName"], by)
     length = int(alarm["period"]) // 60
     periods = [minutes[start : start + length] for start in range(0, len(minutes), length)]
-    assert alarm["comparisonOperator"] == "GreaterThanThreshold"
-    assert alarm["treatMissingData"] == "notBreaching"
     wrong = [
-        sum(minute[point] for minute in period if point in minute) > alarm["threshold"]
+        breaches(alarm, [minute[point] for minute in period if point in minute])
         for period in periods[-int(alarm["evaluationPeriods"]) :]
     ]
     return sum(wrong) >= int(alarm["datapointsToAlarm"])
+
+
+def breaches(alarm: Mapping[str, Any], values: list[float]) -> bool:
+    """Whether a period with these values is wrong."""
+    if not values:
+        return alarm["treatMissingData"] == "breaching"
+    if alarm["comparisonOperator"] == "LessThanThreshold":
+        return sum(values) < alarm["threshold"]
+    assert alarm["comparisonOperator"] == "GreaterThanThreshold"
+    return sum(values) > alarm["threshold"]
 
 
 def denied(running: Running) -> None:
@@ -182,17 +203,45 @@ def trail_changed(running: Running) -> None:
     asyncio.run(work(WorkKind.VERIFY_AUDIT))
 
 
-AT_ONCE: Final[dict[str, Callable[[Running], None]]] = {"audit-broken": trail_changed}
+def boundary_opened(running: Running) -> None:
+    """Somebody gives acme's role the rights to globex's rows too."""
+    running.ports.isolation.open = {("acme", Part.DEVICES, "globex")}
+    running.tried()
+    running.ports.isolation.open = set()
+
+
+AT_ONCE: Final[dict[str, Callable[[Running], None]]] = {
+    "audit-broken": trail_changed,
+    "isolation-broken": boundary_opened,
+}
 """Alarms of which one event in a quarter of an hour is enough."""
 
 
 @pytest.mark.parametrize("alarm", AT_ONCE)
 def test_a_single_event_rings_at_once(project: Project, running: Running, alarm: str) -> None:
     """In the quarter of an hour in which it happens, and before it nothing."""
+    running.tried()
     quarter = [running.minute() for _ in range(14)]
     assert ringing(project, quarter) == set()
     AT_ONCE[alarm](running)
     assert ringing(project, [*quarter, running.minute()]) == {alarm}
+
+
+@pytest.mark.parametrize("silent", ["nobody tries", "what is tried shows nothing"])
+def test_a_boundary_that_nobody_tries_rings(
+    project: Project, running: Running, silent: str
+) -> None:
+    """No worker, or one whose trials fail, in a quarter of an hour; a trial that passes ends it."""
+    running.ports.isolation.away = set(Part)
+    quarter: list[dict[Point, float]] = []
+    for _ in range(15):
+        if silent != "nobody tries":
+            running.tried()
+        quarter.append(running.minute())
+    assert ringing(project, quarter) == {"isolation-untried"}
+    running.ports.isolation.away = set()
+    running.tried()
+    assert ringing(project, [*quarter[1:], running.minute()]) == set()
 
 
 CAUSES: Final[dict[str, Callable[[Running], None]]] = {
@@ -206,6 +255,7 @@ CAUSES: Final[dict[str, Callable[[Running], None]]] = {
 @pytest.mark.parametrize("alarm", CAUSES)
 def test_a_failure_that_is_caused_rings(project: Project, running: Running, alarm: str) -> None:
     """Three of five minutes of it ring this alarm and no other; two of them ring none."""
+    running.tried()
     minutes = [running.minute() for _ in range(2)]
     for _ in range(3):
         assert ringing(project, minutes) == set()
@@ -219,6 +269,7 @@ def test_a_usual_minute_rings_nothing(project: Project, running: Running) -> Non
     good = running.pool.id_token("m", ["managers"])
     denied_to = running.pool.id_token("op", ["operators"])
     minutes: list[dict[Point, float]] = []
+    running.tried()
     for _ in range(MINUTES):
         running.ask(20, token=good, path="/v1/devices")
         running.ask(20, token=denied_to)

@@ -57,6 +57,7 @@ from service.domain.groups import DeviceGroup
 from service.domain.idempotency import IdempotencyKey
 from service.domain.identities import Principal, TokenUse, VerifiedClaims
 from service.domain.instants import first_ulid
+from service.domain.isolation import Part
 from service.domain.machines import Machine, MachineSecret, MachineState
 from service.domain.materials import Component, Materials, WantedComponent
 from service.domain.people import NewPerson
@@ -424,6 +425,7 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         "audit_chain.checkpoints": (tenant | {"first": 1, "last": 2},),
         "audit_chain.sign_off": (tenant | {"checkpoint": CHECKPOINT},),
         "audit_chain.noted": (tenant,),
+        "isolation.reaches": tuple({"by": acme, "part": part, "of": acme} for part in Part),
         "audit_chain.note": (tenant | {"noted": NOTED},),
         "audit_signer.public_key": ({},),
         "audit_signer.sign": ({"message": b"x"},),

@@ -22,6 +22,7 @@ from service.domain.campaigns import Batch
 from service.domain.commands import DirectAnswer
 from service.domain.device_state import DeviceState
 from service.domain.files import StoredObject
+from service.domain.isolation import NOBODY
 from service.errors import (
     ConflictError,
     InvalidRequestError,
@@ -67,6 +68,11 @@ ON_THE_LINE: Final = (
     Reply(status=200, headers={}, body=b"[]"),
     Reply(status=200, headers={}, body=b"null"),
 )
+# Of a call that tries the boundary between tenants, these say how it stands.
+TELLS: Final = {
+    *("AccessDenied", "AccessDeniedException", "ForbiddenException"),
+    *("ConditionalCheckFailedException", NOT_FOUND),
+}
 # What a refusal means, where it is no fault: the type of what is answered or raised.
 MEANS: Final[dict[tuple[str, str], type]] = {
     ("GetConnection", NOT_FOUND): type(None),
@@ -214,6 +220,8 @@ def meant(call: Call, refusal: Refusal | Reply | Exception) -> tuple[type, ...]:
         f"{call.operation} of a version": item.get("thing") == {"S": "acme--versions"},
         f"{call.operation} of a device": "devices" in str(call.arguments.get("TableName")),
     }
+    if NOBODY in str(call.arguments) and refusal.code in TELLS:
+        return (bool,)
     for operation in (call.operation, *(name for name, holds in special.items() if holds)):
         if (operation, refusal.code) in MEANS:
             # What `sizes` finds of an upload that is no more is none; a new client has a secret.
