@@ -27,9 +27,10 @@ REQUESTS = DEFAULT[Budget.REQUESTS]
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
     """Without the service's own line of each decision, of which there would be a million."""
+    kept = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     yield
-    structlog.reset_defaults()
+    structlog.configure(**kept)
 
 
 def ran(platform: SimulatedPlatform, seconds: float, *, flood: int = 0) -> SimulatedPlatform:

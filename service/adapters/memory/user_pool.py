@@ -6,6 +6,7 @@ import json
 import time
 import uuid
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import jwt
@@ -50,7 +51,6 @@ class MemoryUserPool:
         region: str = "eu-central-1",
         templates: Mapping[str, GrantTemplate] | None = None,
     ) -> None:
-        self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self.key_id = f"{tenant}-key"
         self.client_id = f"{tenant}client"
         self.agent_client_id = f"{tenant}agent"
@@ -83,6 +83,11 @@ class MemoryUserPool:
                 for name, one in (templates or {}).items()
             },
         )
+
+    @cached_property
+    def key(self) -> rsa.RSAPrivateKey:
+        """Signs its tokens; made once it is asked for, since that takes a twentieth of a second."""
+        return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
     def join(self, ports: MemoryPorts) -> None:
         """Make the tenant and the pool's key known behind ``ports``."""

@@ -35,6 +35,8 @@ TABLES: Final = {
 }
 NEIGHBOUR: Final = "acme-two"  # begins as the tenant's name does
 ROWS: Final = 60  # of a table: more than one batch
+# Of one action: a preview asks both sets about all that a changed policy may speak of.
+BY_HAND: Final = 'forbid (principal, action == Fleet::Action::"ViewAudit", resource);'
 PAGE: Final = (ROOT / "docs" / "operations.md").read_text()
 COMMANDS: Final = [
     line
@@ -142,7 +144,7 @@ def lived_in(project: Project, tenant: str) -> None:
     )
     client("verifiedpermissions").create_policy(
         policyStoreId=outputs["policy_store_id"],
-        definition={"static": {"statement": "forbid (principal, action, resource);"}},
+        definition={"static": {"statement": BY_HAND}},
     )
 
 

@@ -9,15 +9,15 @@ from litestar.testing import TestClient
 
 from service.adapters.memory.authorizer import CedarAuthorizer
 from service.adapters.memory.memory_ports import MemoryPorts
-from service.api.app import create_app
 from service.cedar.policy_set import PolicySet
 from service.domain.devices import Device
 from service.operations.operations import Operations
-from service.settings import HttpSettings, TokenSettings
+from service.settings import TokenSettings
 from tests.service.conftest import POLICIES
 
 if TYPE_CHECKING:
     import httpx
+    from litestar import Litestar
 
     from service.adapters.memory.user_pool import MemoryUserPool
     from tests.service.conftest import ServiceUnderTest
@@ -102,6 +102,7 @@ permit (
     ],
 )
 def test_nobody_moves_a_device_over_their_border(
+    app: Litestar,
     pools: tuple[MemoryUserPool, MemoryUserPool],
     stands_in: tuple[str, ...],
     groups: list[str],
@@ -118,7 +119,7 @@ def test_nobody_moves_a_device_over_their_border(
     ports = MemoryPorts.around(policies)
     pools[0].join(ports)
     ports.devices.add(Device(tenant="acme", id="press-01", groups=stands_in))
-    app = create_app(Operations(ports, TokenSettings()), HttpSettings(body_max_bytes=4096))
+    app.state.operations = Operations(ports, TokenSettings())
     headers = {"Authorization": f"Bearer {pools[0].id_token('master', ['hall-masters'])}"}
     with TestClient(app) as client:
         assert client.put(PATH, headers=headers, json={"groups": groups}).status_code == status

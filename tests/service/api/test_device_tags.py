@@ -10,18 +10,18 @@ from litestar.testing import TestClient
 from service.adapters.memory.authorizer import CedarAuthorizer
 from service.adapters.memory.memory_ports import MemoryPorts
 from service.adapters.memory.user_pool import MemoryUserPool
-from service.api.app import create_app
 from service.cedar.policy_set import PolicySet
 from service.domain.devices import Device
 from service.domain.tags import MAX_TAGS
 from service.operations.operations import Operations
-from service.settings import HttpSettings, TokenSettings
+from service.settings import TokenSettings
 from tests.service.conftest import POLICIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import httpx
+    from litestar import Litestar
 
     from tests.service.conftest import ServiceUnderTest
 
@@ -146,6 +146,7 @@ def pool() -> MemoryUserPool:
 
 @pytest.fixture
 def patch(
+    app: Litestar,
     pool: MemoryUserPool,
 ) -> Callable[[Mapping[str, str], Mapping[str, str | None]], httpx.Response]:
     """Changes the tags of a device that has some, as a keeper of building 7."""
@@ -157,7 +158,7 @@ def patch(
     )
     ports = MemoryPorts.around(CedarAuthorizer(POLICIES, {"acme": own}))
     pool.join(ports)
-    app = create_app(Operations(ports, TokenSettings()), HttpSettings(body_max_bytes=4096))
+    app.state.operations = Operations(ports, TokenSettings())
     headers = {"Authorization": f"Bearer {pool.id_token('keeper', ['housekeepers'])}"}
 
     def ask(stands: Mapping[str, str], changes: Mapping[str, str | None]) -> httpx.Response:
