@@ -15,12 +15,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import cedarpy
-import msgspec
 
 from service.cedar.conformance import Conformance
 from service.cedar.entities import USER
 from service.cedar.evaluator import evaluation_of
 from service.cedar.explanation import MOST_CANDIDATES, Candidate, explained, nearest
+from service.cedar.pieces import Piece, filled, holds, named_alone, piece_of, with_ancestors
 from service.cedar.reads import Reads, texts_beside
 from service.cedar.request import ACTION, TOKEN
 from service.cedar.shared_statements import shared_est
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from service.cedar.decision import Evaluation
     from service.cedar.entities import Entity
     from service.cedar.explanation import Explained
-    from service.cedar.policy_set import Link, PolicySet
+    from service.cedar.policy_set import PolicySet
     from service.cedar.request import AuthorizationRequest
     from service.cedar.statement import Problem, Statement
 
@@ -45,25 +45,6 @@ _MAX_CANDIDATES: Final = 256  # policies whose terms are remembered, of one tena
 _MAX_SLICES: Final = 8
 """Parsed sets kept, each of the policies of one kind of request: who asks what, in which line; of
 policies that are not parted, one set for each action."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Piece:
-    """One policy, a link with its blanks filled in.
-
-    Attributes:
-        id: of the store.
-        est: Cedar's JSON form, as text.
-        permits: whether it is a permit.
-        principal: the constraints of the scope, likewise ``action`` and ``resource``.
-    """
-
-    id: str
-    est: str
-    permits: bool
-    principal: Mapping[str, Any]
-    action: Mapping[str, Any]
-    resource: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,9 +88,9 @@ class CompiledPolicies:
             self._asked = {EntityUid(ACTION, one): groups[one] for one in actions if one in groups}
             templates = {name: shared_est(text) for name, text in policies.templates.items()}
             pieces = [
-                *(_piece(name, shared_est(text)) for name, text in policies.static.items()),
+                *(piece_of(name, shared_est(text)) for name, text in policies.static.items()),
                 *(
-                    _piece(link.id, filled(templates[link.template], link))
+                    piece_of(link.id, filled(templates[link.template], link))
                     for link in policies.links
                 ),
             ]
@@ -118,22 +99,23 @@ class CompiledPolicies:
         self._few = few
         self._arranged(pieces)
 
-    def _arranged(self, pieces: Iterable[_Piece]) -> CompiledPolicies:
+    def _arranged(self, pieces: Iterable[Piece]) -> CompiledPolicies:
         pieces = sorted(pieces, key=lambda piece: piece.id)
         self.policies = frozenset(piece.id for piece in pieces)
         self._able = {
-            action.id: [piece for piece in pieces if _holds(piece.action, {action, *above})]
+            action.id: [piece for piece in pieces if holds(piece.action, {action, *above})]
             for action, above in self._asked.items()
         }
         # Whose scope names no principal stands under None. An action that is missing is not parted.
-        self._parted: dict[str, dict[EntityUid | None, list[_Piece]]] = {}
+        self._parted: dict[str, dict[EntityUid | None, list[Piece]]] = {}
         for action_id, able in self._able.items():
             if len(able) > self._few:
                 by_principal = self._parted[action_id] = defaultdict(list)
                 for piece in able:
-                    by_principal[_named(piece.principal)].append(piece)
+                    by_principal[named_alone(piece.principal)].append(piece)
         self._slices: OrderedDict[tuple[str, ...], cedarpy.PolicySet] = OrderedDict()
         self._reads: dict[str, Reads | None] = {}
+        self._kinds: dict[str, object] = {}
         self._candidates: dict[str, Candidate] = {}
         self._applying = {piece.id: piece for able in self._able.values() for piece in able}
         self.size = sum(len(piece.est) for piece in self._applying.values())
@@ -148,7 +130,7 @@ class CompiledPolicies:
             ValueError: a policy does not parse.
         """
         left = [one for name, one in self._applying.items() if name not in {*added, *without}]
-        pieces = [*left, *(_piece(name, shared_est(text)) for name, text in added.items())]
+        pieces = [*left, *(piece_of(name, shared_est(text)) for name, text in added.items())]
         return copy.copy(self)._arranged(pieces)  # noqa: SLF001 - one of this class
 
     def problems(self, statement: Statement) -> list[Problem]:
@@ -212,11 +194,48 @@ class CompiledPolicies:
         fits = self._schema.conformance
         given = fits.entities(request.action, about, entities.values())
         schema = fits.schema_for(request)
-        answer = cedarpy.is_authorized(request.json(), policies, given, schema)
+        answer = cedarpy.is_authorized(request.asked(), policies, given, schema)
         evaluation = evaluation_of(answer)
         if schema is not None:
             fits.fitted(request)
         return evaluation
+
+    def evaluate_all(self, requests: Iterable[AuthorizationRequest]) -> list[Evaluation]:
+        """The same of each request.
+
+        Those that are alike but for an action that no policy tells apart are one question, put
+        once: a policy sees of an action whether its scope holds, unless it names ``action`` again.
+
+        Args:
+            requests: as of ``evaluate``.
+
+        Raises:
+            ValueError: a request does not fit the schema, or is for another action.
+        """
+        put: dict[tuple[object, ...], tuple[AuthorizationRequest, Evaluation]] = {}
+        found: list[Evaluation] = []
+        for request in requests:
+            kind = (self._told_apart(request.action), request.principal, request.resource)
+            known = put.get(kind)
+            # Fail closed: whether the action takes such a request, the schema says of each form.
+            if (
+                known is None
+                or self._schema.conformance.schema_for(request) is not None
+                or known[0].context != request.context
+                or known[0].entities != request.entities
+            ):
+                known = put[kind] = (request, self.evaluate(request))
+            found.append(known[1])
+        return found
+
+    def _told_apart(self, action: str) -> object:
+        """Equal for actions to which the same policies apply, none of which looks at the action."""
+        if action not in self._kinds:
+            pieces = self._of(action)
+            # Once for the scope; a text of that word parts more than it must.
+            looks = any(piece.est.count('"action"') > 1 for piece in pieces)
+            self._kinds[action] = action if looks else tuple(piece.id for piece in pieces)
+        return self._kinds[action]
 
     def explain(
         self,
@@ -238,26 +257,24 @@ class CompiledPolicies:
             ValueError: the request is for another action, or Cedar cannot write a policy's part.
         """
         entities = {entity.uid: entity for entity in request.entities}
-        who = _with_ancestors(request.principal, entities)
-        what = _with_ancestors(request.resource, entities)
-        decided: list[_Piece] = []
-        permits: list[_Piece] = []
+        who = with_ancestors(request.principal, entities)
+        what = with_ancestors(request.resource, entities)
+        decided: list[Piece] = []
+        permits: list[Piece] = []
         for piece in self._of(request.action):
             if piece.id in evaluation.policies:
                 decided.append(piece)
             elif not evaluation.allowed and _may_be_told(piece, who) and piece.permits:
                 # Those that are for who asks come first, then those for what is asked of.
                 permits.append(piece)
-        permits.sort(
-            key=lambda one: (not _holds(one.principal, who), not _holds(one.resource, what))
-        )
+        permits.sort(key=lambda one: (not holds(one.principal, who), not holds(one.resource, what)))
         told = [self._candidate(piece, name) for piece in (*decided, *permits[:MOST_CANDIDATES])]
         about = entities.pop(request.resource)
         given = self._schema.conformance.entities(request.action, about, entities.values())
         found = explained(told, request, given, name=name)
         return (*found[: len(decided)], *nearest(found[len(decided) :]))
 
-    def _candidate(self, piece: _Piece, name: Callable[[EntityUid], EntityUid]) -> Candidate:
+    def _candidate(self, piece: Piece, name: Callable[[EntityUid], EntityUid]) -> Candidate:
         if (found := self._candidates.get(piece.id)) is None:
             if len(self._candidates) >= _MAX_CANDIDATES:
                 self._candidates.clear()
@@ -273,14 +290,14 @@ class CompiledPolicies:
     ) -> cedarpy.PolicySet:
         able = self._of(request.action)
         if (by_principal := self._parted.get(request.action)) is not None:
-            who = _with_ancestors(request.principal, entities)
-            what = _with_ancestors(request.resource, entities)
+            who = with_ancestors(request.principal, entities)
+            what = with_ancestors(request.resource, entities)
             able = sorted(
                 (
                     piece
                     for uid in (None, *who)
                     for piece in by_principal.get(uid, ())
-                    if _holds(piece.principal, who) and _holds(piece.resource, what)
+                    if holds(piece.principal, who) and holds(piece.resource, what)
                 ),
                 key=lambda piece: piece.id,
             )
@@ -294,7 +311,7 @@ class CompiledPolicies:
             self._slices.move_to_end(key)
         return found
 
-    def _of(self, action: str) -> list[_Piece]:
+    def _of(self, action: str) -> list[Piece]:
         # Fail closed: a forbid of another action may have been left out.
         if action not in self._able:
             raise ValueError(f"these policies are not of `{action}`")
@@ -314,81 +331,17 @@ def _schema_of(text: str) -> _Schema:
     )
 
 
-def _parsed(pieces: Iterable[_Piece]) -> cedarpy.PolicySet:
+def _parsed(pieces: Iterable[Piece]) -> cedarpy.PolicySet:
     static = ",".join(f"{json.dumps(piece.id)}:{piece.est}" for piece in pieces)
     return cedarpy.PolicySet.from_json_str(
         f'{{"staticPolicies":{{{static}}},"templates":{{}},"templateLinks":[]}}'
     )
 
 
-def _piece(name: str, est: Mapping[str, Any]) -> _Piece:
-    return _Piece(
-        id=name,
-        est=msgspec.json.encode(est).decode(),
-        permits=est["effect"] == "permit",
-        principal=est["principal"],
-        action=est["action"],
-        resource=est["resource"],
-    )
-
-
-def filled(template: Mapping[str, Any], link: Link) -> dict[str, Any]:
-    """The policy that a link is: blanks stand in the scope and nowhere else."""
-
-    def of_scope(scope: Mapping[str, Any], uid: EntityUid) -> dict[str, Any]:
-        known = {name: value for name, value in scope.items() if name != "slot"}
-        if "slot" in scope:
-            known["entity"] = uid.json()
-        if "in" in known:
-            known["in"] = of_scope(known["in"], uid)
-        return known
-
-    return {
-        **template,
-        "principal": of_scope(template["principal"], link.principal),
-        "resource": of_scope(template["resource"], link.resource),
-    }
-
-
-def _may_be_told(piece: _Piece, who: Iterable[EntityUid]) -> bool:
+def _may_be_told(piece: Piece, who: Iterable[EntityUid]) -> bool:
     """Whether a policy names no other person than who asks."""
     est = json.loads(piece.est)
     return all(uid.type != USER or uid in who for uid in named_entities(est))
-
-
-def _holds(scope: Mapping[str, Any], uids: Iterable[EntityUid]) -> bool:
-    """Whether a scope can hold of an entity that stands, with all above it, in ``uids``.
-
-    What is not understood can hold: the engine then says.
-    """
-    if (named := _entities(scope)) is not None:
-        return not named.isdisjoint(uids)
-    return True
-
-
-def _named(scope: Mapping[str, Any]) -> EntityUid | None:
-    named = _entities(scope)
-    return next(iter(named)) if named is not None and len(named) == 1 else None
-
-
-def _entities(scope: Mapping[str, Any]) -> frozenset[EntityUid] | None:
-    """What a scope names, one of which must be; ``None`` if anything may be."""
-    if "in" in scope:
-        return _entities(scope["in"])
-    listed = scope.get("entities", [scope["entity"]] if "entity" in scope else None)
-    return None if listed is None else frozenset(EntityUid(**uid) for uid in listed)
-
-
-def _with_ancestors(uid: EntityUid, entities: Mapping[EntityUid, Entity]) -> dict[EntityUid, None]:
-    found: dict[EntityUid, None] = {}
-    above = [uid]
-    while above:
-        one = above.pop()
-        if one not in found:
-            found[one] = None
-            if (entity := entities.get(one)) is not None:
-                above.extend(entity.parents)
-    return found
 
 
 def _groups_of_actions(actions: Mapping[str, Any]) -> dict[str, frozenset[EntityUid]]:

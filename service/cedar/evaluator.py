@@ -72,12 +72,13 @@ def evaluation_of(result: cedarpy.AuthzResult) -> Evaluation:
     Raises:
         ValueError: it could not read the request.
     """
-    errors = tuple(sorted(result.diagnostics.errors))
-    if result.decision is cedarpy.Decision.NoDecision:
+    decision, told = result.decision, result.diagnostics
+    errors = tuple(sorted(told.errors))
+    if decision is cedarpy.Decision.NoDecision:
         raise ValueError("; ".join(errors))
     return Evaluation(
-        engine_allows=result.decision is cedarpy.Decision.Allow,
-        policies=tuple(sorted(result.diagnostics.reasons)),
+        engine_allows=decision is cedarpy.Decision.Allow,
+        policies=tuple(sorted(told.reasons)),
         errors=errors,
     )
 

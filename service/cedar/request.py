@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from service.cedar.entities import GROUP, USER, Entity
 from service.cedar.values import EntityUid, json_value
@@ -20,6 +23,7 @@ AGENT: Final = "agent"
 CONSOLE: Final = "console"
 COMMAND_LINE: Final = "cli"
 """What policies are told of a person's token, by the app client that it was given to."""
+_SHARED: Final = 4096  # groups of people, of all tenants
 TOKEN: Final = frozenset({"sub", "client_id", "scope"})
 """What policies see of an access token, in the context's `token`."""
 
@@ -117,9 +121,9 @@ class TokenBearer:
 
     def entities(self, pool_id: str) -> tuple[Entity, ...]:
         """The principal and its groups."""
-        groups = tuple(EntityUid(GROUP, f"{pool_id}|{group}") for group in self.groups)
-        user = Entity(uid=self.uid(pool_id), attributes=self.claims, parents=groups)
-        return (user, *(Entity(uid=group, attributes={}) for group in groups))
+        groups = tuple([_group_of_people(pool_id, group) for group in self.groups])
+        parents = tuple([group.uid for group in groups])
+        return (Entity(uid=self.uid(pool_id), attributes=self.claims, parents=parents), *groups)
 
     def context(self) -> dict[str, Value]:
         """What an access token adds to the context."""
@@ -169,18 +173,49 @@ class AuthorizationRequest:
 
     def with_bearer(self, bearer: TokenBearer, *, pool_id: str) -> AuthorizationRequest:
         """The request with what the policy store itself reads from the token."""
-        return replace(
-            self,
-            principal=bearer.uid(pool_id),
-            context={**self.context, **bearer.context()},
-            entities=(*bearer.entities(pool_id), *self.entities),
-        )
+        return of_bearer([self], bearer, pool_id=pool_id)[0]
 
     def json(self) -> dict[str, Any]:
         """The request in Cedar's JSON form, without its entities."""
+        return self._with({name: json_value(value) for name, value in self.context.items()})
+
+    def asked(self) -> dict[str, Any]:
+        """The same for the engine, which takes the context as text."""
+        members = {name: json_value(value) for name, value in self.context.items()}
+        return self._with(msgspec.json.encode(members).decode())
+
+    def _with(self, context: Any) -> dict[str, Any]:
         return {
             "principal": self.principal.json(),
             "action": EntityUid(ACTION, self.action).json(),
             "resource": self.resource.json(),
-            "context": {name: json_value(value) for name, value in self.context.items()},
+            "context": context,
         }
+
+
+@lru_cache(maxsize=_SHARED)
+def _group_of_people(pool_id: str, group: str) -> Entity:
+    return Entity(uid=EntityUid(GROUP, f"{pool_id}|{group}"), attributes={})
+
+
+def of_bearer(
+    requests: Iterable[AuthorizationRequest], bearer: TokenBearer, *, pool_id: str
+) -> list[AuthorizationRequest]:
+    """Requests of one bearer, who is made once for all of them.
+
+    Args:
+        requests: without what the policy store itself reads from the token.
+        bearer: of the token.
+        pool_id: of the tenant.
+    """
+    principal, who, token = bearer.uid(pool_id), bearer.entities(pool_id), bearer.context()
+    return [
+        AuthorizationRequest(
+            principal=principal,
+            action=one.action,
+            resource=one.resource,
+            context={**one.context, **token} if token else one.context,
+            entities=(*who, *one.entities),
+        )
+        for one in requests
+    ]

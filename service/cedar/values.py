@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address
-from typing import Any, Final, Self, TypeAlias, Union, cast
+from typing import Any, Final, NamedTuple, Self, TypeAlias, Union, cast
 
 _UID: Final = re.compile(r'(?P<type>[A-Za-z_]\w*(?:::[A-Za-z_]\w*)*)::"(?P<id>[^"\\]+)"')
 _DURATION: Final = re.compile(r"(-)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+)s)?(?:(\d+)ms)?")
 _UNITS: Final = ("days", "hours", "minutes", "seconds", "milliseconds")
 
 
-@dataclass(frozen=True)
-class EntityUid:
+class EntityUid(NamedTuple):
     """The name of a Cedar entity, e.g. ``EntityUid("Fleet::Device", "press-07")``."""
 
     type: str

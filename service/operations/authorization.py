@@ -221,9 +221,11 @@ class Access:
         Raises:
             UnavailableError: neither a good copy of the policies nor their store is there.
         """
+        # One moment for all: what is alike but for its action is then asked of alike.
+        now = self.clock()
         return await self.adviser.advise(
             self.principal,
-            [self._request(action, entities, why) for action, entities, why in asked],
+            [self._request(action, entities, why, now=now) for action, entities, why in asked],
         )
 
     async def advise_on_devices(

@@ -13,7 +13,7 @@ from service import deadline
 from service.cedar.binding import unbind_uid
 from service.cedar.decision import Allowed, Decider, Denied, Refusal
 from service.cedar.entities import GROUP
-from service.cedar.request import TokenBearer
+from service.cedar.request import TokenBearer, of_bearer
 from service.domain.permissions import READING
 from service.errors import CedarfleetError, UnavailableError
 from service.operations.proposed_policies import changed_copy
@@ -375,10 +375,8 @@ def _by_copy(
     tenant = principal.tenant
     try:
         bearer = principal.bearer(copy.user_attributes)
-        evaluations = [
-            copy.evaluate(request.with_bearer(bearer, pool_id=tenant.pool_id))
-            for request in requests
-        ]
+        asked = of_bearer(requests, bearer, pool_id=tenant.pool_id)
+        evaluations = copy.evaluate_all(asked)
     except ValueError as error:
         # Not the words: they may quote what stands in a token.
         log.warning("decisions.not_by_copy", problem=type(error).__name__)

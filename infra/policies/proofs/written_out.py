@@ -16,7 +16,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from service.cedar.binding import UNTIL
-from service.cedar.compiled import filled
+from service.cedar.pieces import filled
 from service.cedar.statement import statement_est
 
 if TYPE_CHECKING:

@@ -21,11 +21,11 @@ from service.cedar.compiled import CompiledPolicies
 from service.cedar.entities import tenant_entity
 from service.cedar.evaluator import Evaluator
 from service.cedar.policy_set import Link
-from service.cedar.request import AuthorizationRequest, RequestContext, TokenBearer
+from service.cedar.request import AuthorizationRequest, RequestContext, TokenBearer, of_bearer
 from service.cedar.shared_statements import shared_est
 from service.cedar.statement import statement_est
 from service.cedar.values import EntityUid
-from service.domain.permissions import READING
+from service.domain.permissions import OF_TENANT, READING
 from tests.service.operations.test_decided_alike import (
     ACME,
     DEVICES,
@@ -106,6 +106,57 @@ def test_parted_policies_decide_as_all_do(
             request = asked(bearer, device, action, now)
             expected = together.evaluate(request)
             assert parted.evaluate(request) == whole.evaluate(request) == expected
+
+
+VIEWS = f'permit (principal in Fleet::Group::"{ACME.pool_id}|managers", action, resource);'
+LOOKS_AT_THE_ACTION = (
+    'permit (principal, action, resource) when { action == Fleet::Action::"ViewPeople" };',
+    'forbid (principal, action, resource) unless { action in Fleet::Action::"Administer" };',
+    'forbid (principal, action == Fleet::Action::"ViewAudit", resource);',
+    "permit (principal, action, resource) when { context.emergency };",
+    "permit (principal, action, resource) when { context.targets > 3 };",
+)
+
+
+@pytest.mark.parametrize("few", [0, 64])
+@pytest.mark.parametrize("statement", LOOKS_AT_THE_ACTION)
+def test_questions_put_once_are_each_decided(statement: str, few: int) -> None:
+    """Of many actions at once: what each is answered alone, also where a policy parts them."""
+    policies = only(ACME, base=VIEWS, extra=statement)
+    copy, together = CompiledPolicies(policies, actions=OF_TENANT, few=few), Evaluator(policies)
+    for groups in ((), ("managers",)):
+        bearer = TokenBearer(subject="boss", groups=groups)
+        requests = [
+            AuthorizationRequest.of(
+                principal=bearer.uid(ACME.pool_id),
+                action=action,
+                entities=(tenant_entity("acme"),),
+                context=replace(NOW, emergency=emergency),
+            )
+            for emergency in (False, True)
+            for action in sorted(OF_TENANT)
+        ]
+        asked = of_bearer(requests, bearer, pool_id=ACME.pool_id)
+        for _ in range(2):  # of unknown form, and of a known one
+            assert copy.evaluate_all(asked) == [together.evaluate(request) for request in asked]
+
+
+def test_an_action_that_takes_no_such_request_is_refused() -> None:
+    """Also if another one, to which the same policies apply, was just asked of."""
+    copy = CompiledPolicies(only(ACME), actions=["ListDevices", "ViewDevice"])
+    requests = [
+        AuthorizationRequest.of(
+            principal=EntityUid("Fleet::User", "x"),
+            action=action,
+            entities=(tenant_entity("acme"),),
+            context=NOW,
+        )
+        for action in ("ListDevices", "ViewDevice")
+    ]
+    asked = of_bearer(requests, TokenBearer(subject="boss"), pool_id=ACME.pool_id)
+    copy.evaluate_all(asked[:1])
+    with pytest.raises(ValueError, match="ViewDevice"):
+        copy.evaluate_all(asked)
 
 
 def test_another_action_is_not_decided() -> None:
