@@ -103,7 +103,7 @@ def run(options: argparse.Namespace, *, root: Path) -> int:
         if options.verb == "revoke":
             return _revoke(session, iot, table, options)
         if options.verb in _MOVING:
-            return _MOVING[options.verb](session, moves.Registry(iot=iot, table=table), options)
+            return _MOVING[options.verb](session, _registry(session, iot, table), options)
         if options.verb == "take-over":
             caller = _caller(session)
             for line in take_over(iot, table, by=caller, dry=options.dry_run):
@@ -118,6 +118,17 @@ def run(options: argparse.Namespace, *, root: Path) -> int:
     for line in found:
         _say(line)
     return int(bool(found))
+
+
+def _registry(session: boto3.Session, iot: Any, table: DeviceTable) -> moves.Registry:
+    return moves.Registry(iot=iot, data=_data(session, iot), table=table)
+
+
+def _data(session: boto3.Session, iot: Any) -> Any:
+    """The account's own data plane: that of boto3 is for tests; embedded there is one for all."""
+    own = iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
+    url = None if os.environ.get("AWS_ENDPOINT_URL") else f"https://{own}"
+    return session.client("iot-data", endpoint_url=url, config=_PATIENT)
 
 
 def _count(cloudwatch: Any, tenant: str, differing: int) -> None:
@@ -186,13 +197,9 @@ def _revoke(
     session: boto3.Session, iot: Any, table: DeviceTable, options: argparse.Namespace
 ) -> int:
     ended = _end_codes(table, options.device)
-    # The account's own data plane, as that of boto3 is for tests; the embedded cloud is one
-    # address for all.
-    own = iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
-    url = None if os.environ.get("AWS_ENDPOINT_URL") else f"https://{own}"
     away = revocation.revoke(
         iot,
-        session.client("iot-data", endpoint_url=url, config=_PATIENT),
+        _data(session, iot),
         wire.thing_name(options.tenant, options.device),
         watch=revocation.Watch(quiet_seconds=options.quiet),
         say=_say,

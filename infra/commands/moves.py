@@ -1,8 +1,9 @@
 """Takes a tenant's devices to another cell: out of one account, into another, and tells them.
 
-What travels is a line of JSON a device: facts, and certificates as PEM, which are public; keys
-never leave a device. Certificates are registered without CA, as AWS has it for devices of several
-accounts (source: AWS IoT developer guide, "X.509 client certificates", multi-account registration).
+What travels is a line of JSON a device: facts, its state (what is desired of it, and what it has
+answered), and certificates as PEM, which are public; keys never leave a device. Certificates are
+registered without CA, as AWS has it for devices of several accounts (source: AWS IoT developer
+guide, "X.509 client certificates", multi-account registration).
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from infra.commands.device_rows import DeviceTable
 
 FORMAT: Final = 1
-_FACTS: Final = ("attributes", "groups", "tags")
+_FACTS: Final = ("attributes", "groups", "tags", "pinned")
+_SECTIONS: Final = ("desired", "reported")  # of a shadow; what else it has, IoT Core makes of these
 # Of the job: devices a minute, and when it gives up: a few notice a name that lets nobody in.
 _DEVICES_PER_MINUTE: Final = 100
 _ABORT: Final = {
@@ -51,10 +53,12 @@ class Registry:
 
     Attributes:
         iot: a client of IoT Core's registry.
+        data: one of its data plane, where the shadows are.
         table: the tenant's partition of the devices table.
     """
 
     iot: Any
+    data: Any
     table: DeviceTable
 
 
@@ -78,6 +82,8 @@ def exported(here: Registry) -> Iterator[str]:
         # Facts of a thing that had the name before are not this device's.
         if (found := facts.get(thing.device)) is not None and thing.id in found.holders:
             line["facts"] = {key: found.item[key] for key in _FACTS if key in found.item}
+        if (state := _state(here.data, name)) is not None:
+            line["state"] = state
         yield json.dumps(line, sort_keys=True)
 
 
@@ -107,6 +113,13 @@ def imported(there: Registry, lines: Iterable[str], *, by: str) -> Iterator[str]
                 {**device["facts"], "origin": {"S": thing_id}},
                 by=by,
                 now_ms=int(time.time() * 1000),
+            )
+        # Before its certificates: the device finds its state when it first comes.
+        if device.get("state") and _state(there.data, name) is None:
+            there.data.update_thing_shadow(
+                thingName=name,
+                shadowName=wire.STATE_SHADOW,
+                payload=json.dumps({"state": device["state"]}).encode(),
             )
         new = sum(_register(there.iot, tenant, name, pem) for pem in device["certificates"])
         there.iot.add_thing_to_thing_group(thingGroupName=names.thing_group(tenant), thingName=name)
@@ -169,6 +182,19 @@ def _active(iot: Any, thing: str) -> Iterator[str]:
             found = iot.describe_certificate(certificateId=identifier)["certificateDescription"]
             if found["status"] == "ACTIVE":
                 yield found["certificatePem"]
+
+
+def _state(data: Any, thing: str) -> dict[str, Any] | None:
+    """What is desired and reported in the device's shadow; ``None``: it has none.
+
+    A shadow's version counts in its account alone, so the entity tag of a state is another there.
+    """
+    try:
+        answer = data.get_thing_shadow(thingName=thing, shadowName=wire.STATE_SHADOW)
+    except data.exceptions.ResourceNotFoundException:
+        return None
+    state = json.loads(answer["payload"].read())["state"]
+    return {key: state[key] for key in _SECTIONS if key in state}
 
 
 def _device_of(text: str, number: int, tenant: str) -> dict[str, Any]:

@@ -34,6 +34,11 @@ if TYPE_CHECKING:
 
 _CONDITION_FAILED: Final = "ConditionalCheckFailedException"
 _FILE_NOUNS: Final = ("files", "file")
+_TAKEN_NOUNS: Final = (*_FILE_NOUNS, "materials", "versions")
+"""Of the history: files, what bills of materials name, and which versions devices run."""
+_WISHES: Final = "wanted"
+_MOVED: Final = "the tenant moved here from another platform: set it again to go on"
+_KEPT_ATTRIBUTES: Final = frozenset({"email", "given_name", "family_name", "locale", "zoneinfo"})
 _LIVING: Final = frozenset({"active", "pending"})
 _ROWS: Final = {
     "groups.jsonl": (names.DEVICES_TABLE, "partition", "groups"),
@@ -115,13 +120,14 @@ class Arrival:
             self.say(f"{part}: {new} of {len(rows)} are new")
         self._devices()
         self._files(moved)
+        self._wishes(moved)
         self._grants(moved)
         self._note(moved)
 
     def _check_rows(self) -> None:
         """Fail closed: one row that is not in its partition of the tenant, and nothing comes in.
 
-        Rows of files are picked by their partition (``_rows_of_files``), devices by their name
+        Rows of the history are picked by their partition (``_rows_of``), devices by their name
         (``moves.imported``).
         """
         for part, (_, key, noun) in _ROWS.items():
@@ -140,12 +146,15 @@ class Arrival:
         for person in self.archive.lines("people.jsonl"):
             name = person["email"]
             if not name or person["status"] == "EXTERNAL_PROVIDER":
-                self.say(f"{person['username']}: comes by itself, at its first sign-in")
+                # A profile of a provider's is made by its first sign-in alone.
+                own = ", ".join(group for group in person["groups"] if group in groups)
+                self.say(f"{person['username']}: comes by itself, at its first sign-in ({own})")
                 continue
-            kept = {"email", *(key for key in person["attributes"] if key.startswith("custom:"))}
-            attributes = {key: person["attributes"][key] for key in kept} | {
-                "email_verified": "true"
-            }
+            attributes = {
+                key: text
+                for key, text in person["attributes"].items()
+                if key in _KEPT_ATTRIBUTES or key.startswith("custom:")
+            } | {"email_verified": "true"}
             try:
                 cognito.admin_create_user(
                     UserPoolId=pool,
@@ -175,7 +184,9 @@ class Arrival:
             name=names.DEVICES_TABLE,
             tenant=self.tenant.id,
         )
-        registry = moves.Registry(iot=self.account.client("iot"), table=table)
+        registry = moves.Registry(
+            iot=self.account.client("iot"), data=self.account.client("iot-data"), table=table
+        )
         text = (self.archive.folder / "devices.jsonl").read_text(encoding="utf-8")
         count = sum(1 for _ in moves.imported(registry, text.splitlines(), by=self.by))
         self.say(f"devices: {count}, each with its facts and certificates")
@@ -194,18 +205,48 @@ class Arrival:
             held = s3.head_object(Bucket=bucket, Key=line["key"])
             moved.versions[key] = [held["VersionId"], held["ETag"]]
             moved.write(self.ids)
-        rows = list(self._rows_of_files())
+        # Deleted there, with versions that are kept for a while: deleted here as well.
+        for name in {line["key"] for line in files} - {
+            line["key"] for line in files if line["latest"]
+        }:
+            listed = s3.list_object_versions(Bucket=bucket, Prefix=name).get("DeleteMarkers", ())
+            if not any(one["Key"] == name and one["IsLatest"] for one in listed):
+                s3.delete_object(Bucket=bucket, Key=name)
+        rows = list(self._rows_of(_TAKEN_NOUNS))
+        # A version's id names it alone; under which key an uploaded file stands, its row does not.
+        versions = {key.rpartition("#")[2]: held for key, held in moved.versions.items()}
         for row in rows:
-            self._put(names.COMMANDS_TABLE, _with_version(row, moved))
+            self._put(names.COMMANDS_TABLE, _with_version(row, versions))
         self.say(f"files: {len(files)} versions, and {len(rows)} rows that tell of them")
 
-    def _rows_of_files(self) -> Iterator[dict[str, Any]]:
+    def _rows_of(self, nouns: tuple[str, ...]) -> Iterator[dict[str, Any]]:
         prefix = names.thing_prefix(self.tenant.id)
         for line in self.archive.lines("history.jsonl"):
             partition = line["row"].get("thing", {}).get("S", "")
             noun = partition.removeprefix(prefix).partition("#")[0]
-            if partition.startswith(prefix) and noun in _FILE_NOUNS:
+            if partition.startswith(prefix) and noun in nouns:
                 yield line["row"]
+
+    def _wishes(self, moved: Moved) -> None:
+        """Wanted versions, stopped: whose they are has another id, and their batches stay behind.
+
+        Fail closed: nobody is brought anywhere in the new cell before a person there says so.
+        """
+        own = f"{names.thing_prefix(self.tenant.id)}{_WISHES}"
+        taken = 0
+        for row in self._rows_of((_WISHES,)):
+            if row["thing"]["S"] != own:  # a batch
+                continue
+            wish = json.loads(row["wish"]["S"])
+            if wish["state"] != "active":
+                continue
+            pool, _, subject = wish["created_by"].partition("|")
+            known = moved.people.get(subject) if pool == self.archive.manifest["pool_id"] else None
+            if known is not None:
+                wish["created_by"] = f"{self.tenant.pool_id}|{known}"
+            wish |= {"state": "stopped", "why": _MOVED}
+            taken += self._put(names.COMMANDS_TABLE, {**row, "wish": {"S": json.dumps(wish)}})
+        self.say(f"wanted versions: {taken} came, stopped: each is set again by who wants it")
 
     def _grants(self, moved: Moved) -> None:
         """Those that have not ended, as policies of this pool and for who has the address now."""
@@ -321,11 +362,11 @@ def people_of_rows(people: Mapping[str, str]) -> Iterator[dict[str, Any]]:
         yield {old: {"S": new} for old, new in moved[start : start + _PEOPLE_OF_A_ROW]}
 
 
-def _with_version(row: dict[str, Any], moved: Moved) -> dict[str, Any]:
+def _with_version(row: dict[str, Any], versions: Mapping[str, list[str]]) -> dict[str, Any]:
     """A file's row that names the version and ETag of the new bucket."""
-    if "version" not in row or "file_id" not in row:
+    if not {"version", "file_id", "etag"} <= row.keys():
         return row
-    for key, (version, etag) in moved.versions.items():
-        if key.endswith(f"#{row['version']['S']}"):
-            return {**row, "version": {"S": version}, "etag": {"S": etag}}
-    return row
+    if (found := versions.get(row["version"]["S"])) is None:
+        return row
+    version, etag = found
+    return {**row, "version": {"S": version}, "etag": {"S": etag}}

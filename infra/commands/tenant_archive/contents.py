@@ -88,7 +88,9 @@ class Contents:
 
     def _registry(self) -> moves.Registry:
         table = DeviceTable(client=self._dynamodb, name=names.DEVICES_TABLE, tenant=self.tenant)
-        return moves.Registry(iot=self.account.client("iot"), table=table)
+        return moves.Registry(
+            iot=self.account.client("iot"), data=self.account.client("iot-data"), table=table
+        )
 
     def people(self) -> Iterator[dict[str, Any]]:
         """Those of the pool, with their groups; what cannot leave a pool is in ``PASSWORDS``."""

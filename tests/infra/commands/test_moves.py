@@ -63,7 +63,7 @@ def test_what_is_no_export_of_the_tenant_is_refused(odd: dict[str, Any], words: 
     """Before the account is asked for anything."""
     nobody: Any = Nobody()
     there = moves.Registry(
-        iot=nobody, table=DeviceTable(client=nobody, name="devices", tenant="acme")
+        iot=nobody, data=nobody, table=DeviceTable(client=nobody, name="devices", tenant="acme")
     )
     with pytest.raises(moves.ExportError, match=f"^{words}"):
         list(moves.imported(there, [json.dumps(GOOD | odd)], by="operator"))
@@ -95,6 +95,7 @@ def test_a_file_that_is_none_is_told(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_what_was_revoked_or_replaced_stays_behind(embedded_cloud: EmbeddedCloud) -> None:
     """No certificate but an active one is exported, and no facts of a thing that is no more."""
     tenant, iot = f"t{uuid.uuid4().hex[:12]}", embedded_cloud.client("iot")
+    data = embedded_cloud.client("iot-data")
     thing = iot.create_thing(thingName=f"{tenant}--press-07")
     kept, revoked = (iot.create_keys_and_certificate(setAsActive=True) for _ in range(2))
     for each in (kept, revoked):
@@ -105,7 +106,7 @@ def test_what_was_revoked_or_replaced_stays_behind(embedded_cloud: EmbeddedCloud
 
     def exported(*rows: dict[str, Any]) -> dict[str, Any]:
         table = DeviceTable(client=Rows(rows), name="devices", tenant=tenant)
-        (line,) = moves.exported(moves.Registry(iot=iot, table=table))
+        (line,) = moves.exported(moves.Registry(iot=iot, data=data, table=table))
         return json.loads(line)
 
     facts = {"sk": {"S": "press-07#facts"}, "attributes": {"M": {}}}
@@ -122,9 +123,45 @@ def test_what_was_revoked_or_replaced_stays_behind(embedded_cloud: EmbeddedCloud
     assert "facts" in exported({**facts, "origin": {"S": "R1"}}, registration)
 
 
+def test_pins_and_state_are_taken_along(embedded_cloud: EmbeddedCloud) -> None:
+    """What a device is pinned to, what is desired of it and what it answered; once, not again."""
+    tenant, iot = f"t{uuid.uuid4().hex[:12]}", embedded_cloud.client("iot")
+    data, name = embedded_cloud.client("iot-data"), f"{tenant}--press-07"
+    shadow = {"thingName": name, "shadowName": "state"}
+    origin = iot.create_thing(thingName=name)["thingId"]
+    iot.create_thing_group(thingGroupName=tenant)
+    state = {"desired": {"lamp": {"value": "1"}}, "reported": {"lamp": {"value": "0"}}}
+    data.update_thing_shadow(**shadow, payload=json.dumps({"state": state}).encode())
+    facts = {
+        "sk": {"S": "press-07#facts"},
+        "attributes": {"M": {}},
+        "pinned": {"L": [{"S": "firmware"}]},
+        "origin": {"S": origin},
+    }
+    here = moves.Registry(
+        iot=iot, data=data, table=DeviceTable(client=Rows((facts,)), name="devices", tenant=tenant)
+    )
+    (line,) = moves.exported(here)
+    assert json.loads(line)["facts"]["pinned"] == facts["pinned"]
+    assert json.loads(line)["state"] == state
+
+    bare = json.dumps({**json.loads(line), "facts": {}})
+    iot.delete_thing(thingName=name)
+    data.delete_thing_shadow(**shadow)
+    assert list(moves.imported(here, [bare], by="operator"))
+    arrived = json.loads(data.get_thing_shadow(**shadow)["payload"].read())["state"]
+    assert {key: arrived[key] for key in state} == state
+    newer = {"state": {"desired": {"lamp": {"value": "2"}}}}
+    data.update_thing_shadow(**shadow, payload=json.dumps(newer).encode())
+    assert list(moves.imported(here, [bare], by="operator"))
+    kept = json.loads(data.get_thing_shadow(**shadow)["payload"].read())["state"]
+    assert kept["desired"]["lamp"]["value"] == "2", "what is there already stays"
+
+
 def test_another_tenants_certificate_is_not_taken(embedded_cloud: EmbeddedCloud) -> None:
     """Its public part is no secret; whoever puts it into their file gets nothing attached to it."""
     tenant, iot = f"t{uuid.uuid4().hex[:12]}", embedded_cloud.client("iot")
+    data = embedded_cloud.client("iot-data")
     theirs = iot.create_keys_and_certificate(setAsActive=True)
     iot.create_thing(thingName=f"other{tenant}--pump-01")
     iot.attach_thing_principal(
@@ -132,7 +169,7 @@ def test_another_tenants_certificate_is_not_taken(embedded_cloud: EmbeddedCloud)
     )
     table = DeviceTable(client=Rows(()), name="devices", tenant=tenant)
     line = GOOD | {"tenant": tenant, "certificates": [theirs["certificatePem"]]}
-    registry = moves.Registry(iot=iot, table=table)
+    registry = moves.Registry(iot=iot, data=data, table=table)
     with pytest.raises(moves.ExportError, match="is held by a thing of somebody else"):
         list(moves.imported(registry, [json.dumps(line)], by="operator"))
     held = iot.list_principal_things(principal=theirs["certificateArn"])["things"]
