@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 _ALIASES: Final = {"s3api": "s3"}
 _ENVIRONMENT: Final = "environment"
+_RENAMED: Final = {("Subscribe", "--endpoint"): "--notification-endpoint"}
+"""Options that the CLI calls otherwise than AWS's model (source: aws-cli's `argrename.py`,
+`sns.subscribe.endpoint`)."""
 
 
 class UsageError(Exception):
@@ -123,7 +126,8 @@ def parameters(model: OperationModel, options: list[str]) -> dict[str, Any]:
         UsageError: an option that the operation does not have, or a value that is not of its type.
     """
     members: dict[str, Shape] = dict(model.input_shape.members) if model.input_shape else {}
-    names = {f"--{xform_name(name, '-')}": name for name in members}
+    plain = {f"--{xform_name(name, '-')}": name for name in members}
+    names = {_RENAMED.get((model.name, option), option): name for option, name in plain.items()}
     refusals = {f"--no-{option[2:]}": name for option, name in names.items()}
     found: dict[str, Any] = {}
     for option, values in _grouped(options):
