@@ -103,6 +103,11 @@ def onboarding_row(tenant: str) -> str:
     return f"onboarding of {tenant}"
 
 
+def tier_move_row(tenant: str) -> str:
+    """Key of the registry's row of a move to another tier that is not told yet."""
+    return f"move of {tenant} to a tier"
+
+
 def thing_group(tenant: str) -> str:
     """The one thing group of a tenant, with all its devices; its lines are Cedar's alone."""
     return tenant

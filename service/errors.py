@@ -6,6 +6,7 @@
     ├── CallerError                    the caller must change the request
     │   ├── UnauthenticatedError       no token, or one that proves nothing
     │   ├── TenantSuspendedError       the tenant is suspended
+    │   ├── NotInTierError             the tenant's tier does not offer it
     │   ├── PermissionDeniedError      the tenant's policies say no
     │   ├── NotFoundError              no such thing in this tenant
     │   ├── WrongMediaTypeError        the body is not declared as JSON
@@ -85,6 +86,24 @@ class TenantSuspendedError(CallerError):
     def __init__(self, tenant: str) -> None:
         super().__init__(f"tenant `{tenant}` is suspended")
         self.tenant = tenant
+
+
+class NotInTierError(CallerError):
+    """The tenant's tier does not offer what would be begun; nothing was.
+
+    Attributes:
+        feature: of those that a tier may leave out.
+        tier: its name; ``None``: the tenant has none.
+    """
+
+    def __init__(self, feature: str, *, tier: str | None) -> None:
+        whose = "the tenant's terms have" if tier is None else f"the tenant's tier `{tier}` has"
+        super().__init__(
+            f"{whose} no {feature.replace('-', ' ')}: nothing new can be begun, what is there goes"
+            " on; ask the operator"
+        )
+        self.feature = feature
+        self.tier = tier
 
 
 class PermissionDeniedError(CallerError):

@@ -7,17 +7,20 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import boto3
 from botocore.config import Config
 from cedarfleet_device import wire
 
 from infra import names
 from infra.commands.policies import TABLE
 from infra.commands.suspension import Aws, Tenant
+from infra.stacks.config.tenants import region
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
+    from pathlib import Path
 
-    import boto3
+    from infra.commands.stack_run import Engine
 
 # The control planes' rates are the account's: wait for them, and leave something to the service.
 _PATIENT: Final = Config(retries={"mode": "adaptive", "max_attempts": 10})
@@ -59,6 +62,24 @@ class Account:
             return made[service]
 
         return cls(client=client, region=session.region_name)
+
+    @classmethod
+    def stamped_by(cls, engine: Engine, root: Path) -> Account:
+        """The account to which an engine stamps.
+
+        Raises:
+            ConfigError: the laptop's engine has no cloud.
+        """
+        cloud = engine.cloud()
+        if cloud is None:
+            name = os.environ.get("AWS_REGION") or region(root, names.PLATFORM_STACK)
+            return cls.of(boto3.Session(region_name=name))
+        session = boto3.Session(
+            aws_access_key_id=cloud.environment["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=cloud.environment["AWS_SECRET_ACCESS_KEY"],
+            region_name=cloud.region,
+        )
+        return cls.of(session, endpoint_url=cloud.endpoint_url)
 
     @property
     def caller(self) -> str:
@@ -145,6 +166,7 @@ class Belongings:
                 names.telemetry_role(self.tenant),
                 names.telemetry_stream(self.tenant),
                 names.onboarding_row(self.tenant),
+                names.tier_move_row(self.tenant),
                 wire.telemetry_rule(self.tenant),
                 f"cedarfleet {self.tenant}",  # how its policy store is described
                 f"{self.tenant}-devices",

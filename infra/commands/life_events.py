@@ -1,4 +1,4 @@
-"""Tells the account's event bus of a tenant's life: onboarded, suspended, resumed, offboarded.
+"""Tells the account's event bus of a tenant's life, from its onboarding to its offboarding.
 
 The command that did it tells it, once it is done, and fails if the bus does not take it: it is
 repeated then, and tells the same again. So whoever listens hears of each at least once, and knows a
@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from infra.commands.account import Account
 
 SOURCE: Final = "cedarfleet.tenants"
@@ -27,6 +29,7 @@ class Happened(StrEnum):
     """What became of a tenant; the event's `detail-type`."""
 
     ONBOARDED = "tenant.onboarded"
+    TIER_CHANGED = "tenant.tier-changed"
     SUSPENDED = "tenant.suspended"
     RESUMED = "tenant.resumed"
     OFFBOARDED = "tenant.offboarded"
@@ -48,6 +51,7 @@ class LifeEvent:
         at: when, RFC 3339; a repetition may say a later time.
         by: the operator's ARN.
         since: tells this from the next of its kind, and is the same in a repetition.
+        more: members of this kind alone.
     """
 
     happened: Happened
@@ -55,6 +59,7 @@ class LifeEvent:
     at: str
     by: str
     since: str
+    more: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def id(self) -> str:
@@ -64,7 +69,7 @@ class LifeEvent:
     def detail(self) -> str:
         """The event's own JSON."""
         said = {"format": FORMAT, "id": self.id, "tenant": self.tenant, "at": self.at}
-        return json.dumps({**said, "by": self.by})
+        return json.dumps({**said, "by": self.by, **self.more})
 
 
 def tell(account: Account, event: LifeEvent) -> None:

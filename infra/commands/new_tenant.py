@@ -46,6 +46,7 @@ def add_new_arguments(parser: argparse.ArgumentParser) -> None:
     """Give the parser of `new` its arguments; what is missing is asked for on a terminal."""
     parser.add_argument("tenant", help="its id, the name of the file")
     parser.add_argument("--name", help="for people")
+    parser.add_argument("--tier", help="of the platform's file (default: none)")
     parser.add_argument(
         "--devices-in",
         action="append",
@@ -95,6 +96,7 @@ def new(options: argparse.Namespace, *, root: Path) -> int:
     apps = options.app or [_CONSOLE]
     asked_for: dict[str, Any] = {
         "display_name": options.name or _asked("--name", "What is it called?"),
+        **({"tier": options.tier} if options.tier else {}),
         "regions": options.devices_in
         or _asked("--devices-in", "Where do its devices stand (eu-central ...)?").split(),
         "kinds": options.kind,

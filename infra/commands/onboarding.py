@@ -10,19 +10,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
-import boto3
-
 from infra import names
 from infra.commands import life_events
-from infra.commands.account import Account
 from infra.commands.life_events import Happened, LifeEvent
 from infra.commands.policies import TABLE
-from infra.stacks.config.tenants import region
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from infra.commands.stack_run import Engine
+    from infra.commands.account import Account
 
 _TOLD: Final = "told_at"
 
@@ -40,25 +34,6 @@ class Onboarding:
         # Made here: boto3 makes clients in one thread only, and gives them to any.
         self._dynamodb, self._by = account.client("dynamodb"), account.caller
         account.client("events")
-
-    @classmethod
-    def of(cls, engine: Engine, root: Path) -> Onboarding:
-        """In the account to which the engine stamps.
-
-        Raises:
-            ConfigError: the laptop's engine has no cloud.
-            botocore.exceptions.ClientError: AWS refused.
-        """
-        cloud = engine.cloud()
-        if cloud is None:
-            name = os.environ.get("AWS_REGION") or region(root, names.PLATFORM_STACK)
-            return cls(Account.of(boto3.Session(region_name=name)))
-        session = boto3.Session(
-            aws_access_key_id=cloud.environment["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=cloud.environment["AWS_SECRET_ACCESS_KEY"],
-            region_name=cloud.region,
-        )
-        return cls(Account.of(session, endpoint_url=cloud.endpoint_url))
 
     def begin(self, tenant: str) -> None:
         """Before an `up`: note that it is the first, if it is.

@@ -27,10 +27,13 @@ from infra.commands import (
     tenant_freeze,
     tenant_switch,
     tenant_usage,
+    tier_move,
 )
+from infra.commands.account import Account
+from infra.commands.after_stamping import AfterStamping
+from infra.commands.file_lines import FileStyleError
 from infra.commands.life_events import NotToldError
 from infra.commands.offboarding import command as offboarding
-from infra.commands.onboarding import Onboarding
 from infra.commands.run_report import ReportError
 from infra.commands.stack_run import DRIFTED
 from infra.commands.tenant_archive import command as archives
@@ -38,6 +41,7 @@ from infra.policies import PolicyError
 from infra.stacks.config import file_schema
 from infra.stacks.config.reading import ConfigError
 from infra.stacks.config.tenants import configured, tenants
+from infra.stacks.config.terms import tiers_of
 
 if TYPE_CHECKING:
     import argparse
@@ -53,6 +57,7 @@ VERBS: Final = {
     "preview": "what `up` would do to each, and which decisions would flip",
     "up": "stamp them: a canary first, then the others, until one fails",
     "drift": "what of each is otherwise than its state and files say",
+    "move": "bring one tenant to another tier, and stamp it",
     "new": "write the file of a new tenant, and check it",
     "schema": "write anew what editors complete a tenant's file from",
     "invite": "invite a person of a tenant, as its first manager",
@@ -66,7 +71,7 @@ VERBS: Final = {
     "offboard": "take a tenant away with all it left, prove it, and certify it",
     "destroy": "destroy a tenant's stack, and nothing that no stack made",
 }
-_HEAD: Final = ("tenant", "name", "cell", "state", "groups", "lines", "machines", "grants")
+_HEAD: Final = ("tenant", "name", "tier", "cell", "state", "groups", "lines", "machines", "grants")
 _RUNS: Final = "runs"
 _PARALLEL: Final = 4  # of 16 resources each: the control plane's rates are of the whole account
 
@@ -84,11 +89,16 @@ def add_arguments(verbs: Mapping[str, argparse.ArgumentParser]) -> None:
     archives.add_import_arguments(verbs["import"])
     offboarding.add_offboard_arguments(verbs["offboard"])
     offboarding.add_destroy_arguments(verbs["destroy"])
+    tier_move.add_arguments(verbs["move"])
+    _add_run_arguments(verbs["move"])
+    verbs["move"].set_defaults(canary=None, parallel=1, failures=0, resume=None)
+    verbs["list"].add_argument("--tier", help="those of this tier alone")
     for verb in ("preview", "up", "drift"):
         parser = verbs[verb]
         which = parser.add_mutually_exclusive_group(required=True)
         which.add_argument("tenant", nargs="*", default=[], help="tenant ids")
         which.add_argument("--all", action="store_true", help="every tenant that has a file")
+        which.add_argument("--tier", help="every tenant of this tier")
         which.add_argument(
             "--resume", type=Path, metavar="REPORT", help="go on with the run of this report"
         )
@@ -107,27 +117,32 @@ def add_arguments(verbs: Mapping[str, argparse.ArgumentParser]) -> None:
             metavar="N",
             help="go on until more than so many have failed (default: %(default)s)",
         )
-        parser.add_argument(
-            "--report",
-            type=Path,
-            help="file of the report (default: one in .cedarfleet/runs/)",
-        )
-        parser.add_argument(
-            "--engine",
-            choices=("auto", "pulumi", "embedded"),
-            default="auto",
-            help="the CLI, or the laptop's of `make up` (default: the CLI where there is one)",
-        )
-        parser.add_argument(
-            "--state", type=Path, default=Path(".cedarfleet"), help="folder of `make up`"
-        )
+        _add_run_arguments(parser)
+
+
+def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--report",
+        type=Path,
+        help="file of the report (default: one in .cedarfleet/runs/)",
+    )
+    parser.add_argument(
+        "--engine",
+        choices=("auto", "pulumi", "embedded"),
+        default="auto",
+        help="the CLI, or the laptop's of `make up` (default: the CLI where there is one)",
+    )
+    parser.add_argument(
+        "--state", type=Path, default=Path(".cedarfleet"), help="folder of `make up`"
+    )
 
 
 def run(options: argparse.Namespace, *, root: Path) -> int:
     """Do what was asked for, or say on the standard error what is wrong."""
     try:
         done: dict[str, Callable[[], int]] = {
-            "list": partial(_list, root),
+            "list": partial(_list, root, options.__dict__.get("tier")),
+            "move": partial(_move, options, root),
             "new": partial(new_tenant.new, options, root=root),
             "schema": partial(_schema, root),
             "invite": partial(new_tenant.invite, options, root=root),
@@ -142,15 +157,41 @@ def run(options: argparse.Namespace, *, root: Path) -> int:
             "destroy": partial(offboarding.destroy, options, root=root),
         }
         return done.get(options.verb, partial(_run, options, root))()
-    except (ConfigError, PolicyError, ReportError) as error:
+    except (ConfigError, FileStyleError, PolicyError, ReportError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
 
 
-def _list(root: Path) -> int:
-    for line in _listed(root):
+def _list(root: Path, tier: str | None) -> int:
+    for line in _listed(root, _of_tier(root, tier) if tier else tenants(root)):
         _say(line)
     return 0
+
+
+def _of_tier(root: Path, tier: str) -> list[str]:
+    """The tenants whose files name a tier.
+
+    Raises:
+        ConfigError: there is no such tier, or a file is not of its form.
+    """
+    if tier not in (known := tiers_of(root)):
+        named = ", ".join(f"`{one}`" for one in known) or "none"
+        raise ConfigError(f"--tier: `{tier}` is no tier of the platform's file; there are: {named}")
+    return [tenant for tenant in tenants(root) if configured(root, tenant).tier == tier]
+
+
+def _move(options: argparse.Namespace, root: Path) -> int:
+    engine = stack_run.chosen(root, options.state.resolve(), wanted=options.engine)
+    try:
+        stamps = tier_move.begin(options, root=root, account=Account.stamped_by(engine, root))
+    except (BotoCoreError, ClientError) as error:
+        sys.stderr.write(f"move {options.tenant}: {error}; it may be repeated\n")
+        return 1
+    if not stamps:
+        return 0
+    # From here on it is a release of one tenant; the row of the move has it told at the end.
+    options.verb, options.tenant, options.tier, options.all = "up", [options.tenant], None, False
+    return _run(options, root)
 
 
 def _schema(root: Path) -> int:
@@ -158,14 +199,14 @@ def _schema(root: Path) -> int:
     return 0
 
 
-def _listed(root: Path) -> Iterator[str]:
+def _listed(root: Path, stacks: list[str]) -> Iterator[str]:
     rows: list[list[str]] = [[*_HEAD]]
-    for tenant in tenants(root):
+    for tenant in stacks:
         asked = configured(root, tenant)
         counts = (asked.groups, asked.lines, asked.machines, asked.grants)
         state = "suspended" if asked.suspended else "active"
-        row = [tenant, asked.display_name, asked.cell, state, *(str(len(each)) for each in counts)]
-        rows.append(row)
+        row = [tenant, asked.display_name, asked.tier or "-", asked.cell, state]
+        rows.append([*row, *(str(len(each)) for each in counts)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -195,7 +236,7 @@ def _run(options: argparse.Namespace, root: Path) -> int:
         )
     places = stack_run.Places(root=root, logs=file.parent, locks=state / _RUNS / "locks")
     try:
-        onboarding = Onboarding.of(engine, root) if options.verb == "up" else None
+        told = AfterStamping.of(engine, root) if options.verb == "up" else None
     except (BotoCoreError, ClientError) as error:
         sys.stderr.write(f"up: {error}; nothing is begun\n")
         return 1
@@ -203,7 +244,7 @@ def _run(options: argparse.Namespace, root: Path) -> int:
         going = rings.RingRun(
             report,
             file,
-            once=partial(_once, engine, report, places, onboarding),
+            once=partial(_once, engine, report, places, told),
             limits=rings.Limits(parallel=options.parallel, failures=options.failures),
             tell=progress.tell,
         )
@@ -223,32 +264,36 @@ def _once(
     engine: stack_run.Engine,
     report: RunReport,
     places: stack_run.Places,
-    onboarding: Onboarding | None,
+    told: AfterStamping | None,
     stack: str,
 ) -> Outcome:
     log = places.logs / report.stacks[stack].log
     began = time.monotonic()
     try:
-        if onboarding is not None:
-            onboarding.begin(stack)
+        tell = None if told is None else told.begin(stack)
         outcome = stack_run.run(engine, report.verb, stack, places=places, log=log)
-        if onboarding is not None and outcome.went_well:
-            onboarding.end(stack)
+        if tell is not None and outcome.went_well:
+            tell()
     except (BotoCoreError, ClientError, NotToldError) as error:
         # The stack may be stamped: it is failed all the same, so that the next run tells it.
-        said = (f"the tenant's onboarding is not noted or told: {error}",)
+        said = (f"the tenant's onboarding, or its move, is not noted or told: {error}",)
         return stack_run.Outcome(code=1, seconds=time.monotonic() - began, said=said)
+    except ConfigError as error:  # the file was right when the run began
+        return stack_run.Outcome(code=1, seconds=0.0, said=(str(error),))
     return outcome
 
 
 def _selected(options: argparse.Namespace, root: Path) -> list[str]:
-    """The tenants that were named, each once, or all.
+    """The tenants that were named, each once, or all, or those of a tier.
 
     Raises:
         ConfigError: there are none, or one has no file, or a file is not of its form: nothing is
             begun then.
     """
-    stacks = tenants(root) if options.all else list(dict.fromkeys(options.tenant))
+    if options.tier:
+        stacks = _of_tier(root, options.tier)
+    else:
+        stacks = tenants(root) if options.all else list(dict.fromkeys(options.tenant))
     if not stacks:
         raise ConfigError("no tenant is named; `--all` takes every one that has a file")
     _known(root, stacks)

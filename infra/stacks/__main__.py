@@ -12,6 +12,7 @@ from infra.stacks.config.platform import PlatformConfig
 from infra.stacks.config.reading import ConfigError
 from infra.stacks.config.tenant import TenantConfig
 from infra.stacks.config.tenants import check_region
+from infra.stacks.config.terms import terms_of, tiers_of
 from infra.stacks.platform_stack.stack import stamp_platform
 from infra.stacks.tenant_stack.stack import stamp_tenant
 
@@ -38,7 +39,8 @@ def main() -> None:
     else:
         tenant = TenantConfig.read(file, asked_for, tenant=stack, root=root)
         check_region(root, file, region)
-        stamp_tenant(stack, tenant, region=region, root=root)
+        terms = terms_of(stack, tenant, tiers_of(root))
+        stamp_tenant(stack, tenant, terms=terms, region=region, root=root)
 
 
 main()

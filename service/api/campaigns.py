@@ -32,6 +32,7 @@ from service.domain.campaigns import (
     CampaignView,
 )
 from service.domain.commands import IfOffline
+from service.domain.features import Feature
 from service.domain.permissions import COMMANDING, Permission
 from service.domain.rates import Budget
 from service.domain.selections import Selection
@@ -202,6 +203,7 @@ SEEING = (Permission.LIST_DEVICES, Permission.VIEW_COMMAND)
         Permission.LIST_DEVICES,
         Permission.VIEW_DEVICE,
         budget=Budget.COMMANDS,
+        begins=Feature.CAMPAIGNS,
     ),
     status_code=202,
 )

@@ -16,6 +16,7 @@ from litestar.params import SkipValidation
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.rate_limits import spend
+from service.domain.features import Feature
 from service.domain.permissions import Permission
 from service.domain.rates import Budget
 from service.errors import ConfigurationError, UnauthenticatedError
@@ -25,10 +26,14 @@ from service.operations.operations import Operations
 
 @dataclass(frozen=True)
 class Needs:
-    """The route asks the tenant's policies for one of these actions, out of these budgets."""
+    """The route asks the tenant's policies for one of these actions, out of these budgets.
+
+    ``feature``: of which it begins something new, which the tenant's tier must offer.
+    """
 
     actions: frozenset[Permission]
     budgets: tuple[Budget, ...] = (Budget.REQUESTS,)
+    feature: Feature | None = None
 
 
 @dataclass(frozen=True)
@@ -47,10 +52,18 @@ class ByCode:
     """The route takes no token: the body's one-time code proves a device, or nothing is done."""
 
 
-def needs(*actions: Permission, budget: Budget | None = None) -> dict[str, Any]:
-    """The ``opt`` of a route that asks for one of ``actions``, at the cost of a further budget."""
+def needs(
+    *actions: Permission, budget: Budget | None = None, begins: Feature | None = None
+) -> dict[str, Any]:
+    """The ``opt`` of a route that asks for one of ``actions``, at the cost of a further budget.
+
+    Args:
+        actions: any of them.
+        budget: what it costs beside a request.
+        begins: the feature of which it begins something new.
+    """
     budgets = (Budget.REQUESTS, *([budget] if budget else []))
-    return {"access": Needs(frozenset(actions), budgets)}
+    return {"access": Needs(frozenset(actions), budgets, begins)}
 
 
 def signed_in(*actions: Permission) -> dict[str, Any]:
@@ -71,6 +84,7 @@ async def guard(
     Raises:
         UnauthenticatedError: no valid token, or more than one `Authorization` header.
         OverBudgetError: the tenant has used up what the route costs.
+        NotInTierError: the route begins what the tenant's tier does not offer.
         ConfigurationError: the route states nothing.
     """
     if _is_litestars_own(handler):
@@ -98,6 +112,9 @@ async def guard(
     # Before any call of AWS for the request, and after whose it is is proved.
     for budget in stated.budgets:
         await spend(operations, principal.tenant, budget, connection.scope)
+    # Before policies: they say who may, and here nobody of the tenant may.
+    if isinstance(stated, Needs) and stated.feature is not None:
+        principal.tenant.check_offered(stated.feature)
     connection.scope["state"]["access"] = operations.access(
         principal,
         facts=facts,

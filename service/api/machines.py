@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 
 from service.api.guard import needs
 from service.api.parameters import Caller, Cursor, Limit, Ops, utc
+from service.domain.features import Feature
 from service.domain.instants import milliseconds
 from service.domain.machines import (
     MAX_DESCRIPTION,
@@ -134,7 +135,7 @@ async def list_machines(
     return MachinePageOut.of(page)
 
 
-@post("/machines", opt=needs(Permission.MANAGE_MACHINES))
+@post("/machines", opt=needs(Permission.MANAGE_MACHINES, begins=Feature.MACHINES))
 async def make_machine(
     access: Caller, operations: Ops, data: JSONBody[NewMachineBody]
 ) -> Response[MadeMachineOut]:

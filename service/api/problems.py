@@ -24,6 +24,7 @@ from service.errors import (
     IdempotencyMismatchError,
     InvalidRequestError,
     NotFoundError,
+    NotInTierError,
     OutOfTimeError,
     OverBudgetError,
     OverShareError,
@@ -46,6 +47,7 @@ _TYPE: Final = "urn:cedarfleet:problem:"
 STATUS: Final[dict[type[Exception], tuple[HTTPStatus, str]]] = {
     UnauthenticatedError: (HTTPStatus.UNAUTHORIZED, "unauthenticated"),
     TenantSuspendedError: (HTTPStatus.FORBIDDEN, "tenant-suspended"),
+    NotInTierError: (HTTPStatus.FORBIDDEN, "not-in-tier"),
     PermissionDeniedError: (HTTPStatus.FORBIDDEN, "permission-denied"),
     NotFoundError: (HTTPStatus.NOT_FOUND, "not-found"),
     WrongMediaTypeError: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type"),
@@ -88,7 +90,7 @@ TOKEN_FAULTS: Final[dict[TokenFault, str]] = {
 def from_error(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
     """The answer to any error of ours, and to any other."""
     status, slug = STATUS.get(type(error), (HTTPStatus.INTERNAL_SERVER_ERROR, "internal"))
-    members: dict[str, Any] = _changes(error)
+    members: dict[str, Any] = _told(error)
     headers: dict[str, str] = {}
     detail: str | None = str(error)
     match error:
@@ -126,8 +128,13 @@ def from_error(request: Request[Any, Any, Any], error: Exception) -> Response[di
     return _answer(request, status, slug, detail=detail, members=members, headers=headers)
 
 
-def _changes(error: Exception) -> dict[str, Any]:
-    return {"changes": list(error.changes)} if isinstance(error, PlanStaleError) else {}
+def _told(error: Exception) -> dict[str, Any]:
+    """Members that an error has of itself, word for word."""
+    if isinstance(error, PlanStaleError):
+        return {"changes": list(error.changes)}
+    if isinstance(error, NotInTierError):
+        return {"feature": error.feature, "tier": error.tier}
+    return {}
 
 
 def from_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:

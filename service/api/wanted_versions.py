@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 from service.api.guard import needs
 from service.api.parameters import Caller, Cursor, Label, Limit, Ops, utc
 from service.api.preconditions import ETAG, IfMatch, expected, tagged
+from service.domain.features import Feature
 from service.domain.materials import Component
 from service.domain.permissions import Permission
 from service.domain.rollouts import Window
@@ -175,7 +176,12 @@ class RunningPageOut(Struct, frozen=True):
 
 @put(
     "/groups/{group:str}/wanted-versions/{package:str}",
-    opt=needs(Permission.SET_WANTED_VERSION, Permission.DOWNLOAD_FILE, Permission.UPDATE_FIRMWARE),
+    opt=needs(
+        Permission.SET_WANTED_VERSION,
+        Permission.DOWNLOAD_FILE,
+        Permission.UPDATE_FIRMWARE,
+        begins=Feature.WANTED_VERSIONS,
+    ),
     response_headers=ETAG,
 )
 async def set_wanted_version(

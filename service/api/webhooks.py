@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 from service.api.guard import needs
 from service.api.parameters import Accepted, Caller, Cursor, Limit, Ops, utc
 from service.domain.events import NOUNS
+from service.domain.features import Feature
 from service.domain.permissions import Permission
 from service.domain.webhooks import MOST_URL, Delivery, Webhook, WebhookState
 
@@ -134,7 +135,7 @@ async def list_webhooks(
     return WebhookPageOut(webhooks=[WebhookOut.of(one) for one in found], cursor=behind)
 
 
-@post("/webhooks", opt=needs(Permission.MANAGE_WEBHOOKS))
+@post("/webhooks", opt=needs(Permission.MANAGE_WEBHOOKS, begins=Feature.WEBHOOKS))
 async def make_webhook(
     access: Caller, operations: Ops, data: JSONBody[NewWebhookBody]
 ) -> Response[WebhookSecretOut]:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from service.domain.rates import DEFAULT
-from service.errors import InvalidRequestError
+from service.errors import InvalidRequestError, NotInTierError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from service.cedar.entities import GroupParents
     from service.cedar.granted import GrantTemplate
     from service.domain.command_rules import CommandRules
+    from service.domain.features import Feature
     from service.domain.permissions import Permission
     from service.domain.rates import Budget, Rate
 
@@ -54,6 +55,8 @@ class Tenant:
         lists: key of its stack file, of ``kinds``, ``regions`` and ``tags`` -> what it lists there.
         budgets: how much of each is let through.
         templates: with an end, of which grants are made.
+        tier: the name of its terms, for messages; ``None``: its file names none.
+        lacking: of which it may begin nothing new.
     """
 
     id: str
@@ -79,6 +82,17 @@ class Tenant:
     cli_client_id: str | None = None
     agent_client_id: str | None = None
     templates: Mapping[str, GrantTemplate] = field(default_factory=dict[str, "GrantTemplate"])
+    tier: str | None = None
+    lacking: frozenset[Feature] = frozenset()
+
+    def check_offered(self, feature: Feature) -> None:
+        """Refuse to begin something new of what the tenant's tier does not offer.
+
+        Raises:
+            NotInTierError: it does not.
+        """
+        if feature in self.lacking:
+            raise NotInTierError(feature, tier=self.tier)
 
     @property
     def pool_id(self) -> str:

@@ -13,8 +13,8 @@ from msgspec import structs
 
 from infra import names
 from infra.local.cloud.limits import table
-from infra.stacks.config.tenant import Budget as TenantBudget
-from infra.stacks.config.tenant import Rate as TenantRate
+from infra.stacks.config.tiers import Budget as TenantBudget
+from infra.stacks.config.tiers import Rate as TenantRate
 from infra.stacks.platform_stack.balancer import DEREGISTRATION_SECONDS, IDLE_SECONDS
 from infra.stacks.platform_stack.service import STOP_SECONDS
 from infra.stacks.platform_stack.status_rule import KEEP_SECONDS

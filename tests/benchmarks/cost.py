@@ -55,6 +55,11 @@ UNITS: Final[Mapping[str, Unit]] = {
     "log-gb": Unit(dollars=0.50, of="GB of logs taken in", source="CloudWatch pricing"),
     "machine": Unit(dollars=6, of="app client and month", source="Amazon Cognito pricing, M2M"),
     "token": Unit(dollars=0.00225, of="token of a machine", source="Amazon Cognito pricing, M2M"),
+    "lite": Unit(dollars=0.0055, of="person and month, Lite", source="Amazon Cognito pricing"),
+    "essentials": Unit(
+        dollars=0.015, of="person and month, Essentials", source="Amazon Cognito pricing"
+    ),
+    "plus": Unit(dollars=0.02, of="person and month, Plus", source="Amazon Cognito pricing"),
     "minute": Unit(dollars=0.08e-6, of="minute of a connection", source="AWS IoT Core pricing"),
     "message": Unit(dollars=1e-6, of="message of up to 5 KB", source="AWS IoT Core pricing"),
     "rule": Unit(dollars=0.15e-6, of="rule that a message meets", source="AWS IoT Core pricing"),
@@ -164,6 +169,21 @@ class Bill:
                 what="a machine, a token a day",
                 formula="an app client + 30 tokens",
                 dollars=self._cost(machine=1, token=30),
+            ),
+            Row(
+                what="100 people of a tier with threat protection",
+                formula="100 x Plus; nobody is free",
+                dollars=self._cost(plus=100),
+            ),
+            Row(
+                what="100 people of a tier that remembers passwords",
+                formula="100 x Essentials, beyond the account's 10,000 free",
+                dollars=self._cost(essentials=100),
+            ),
+            Row(
+                what="100 people of any other tier",
+                formula="100 x Lite, beyond the account's 10,000 free",
+                dollars=self._cost(lite=100),
             ),
             Row(
                 what="copies of its policies, in each task while requests come all the time",

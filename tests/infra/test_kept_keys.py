@@ -31,10 +31,12 @@ FREE: Final[dict[str, dict[str, Any]]] = {
         "log_days": 60,
         "access_log_days": 90,
         "isolation_canary": ["globex", "acme"],
+        "tiers": {"gold": {"threat_protection": "audit-only"}},
         "protect": False,
     },
     "acme": {
         "display_name": "Acme",
+        "tier": "enterprise",
         "regions": ["eu-central", "eu-north", "eu-south"],
         "groups": {"managers": "Runs the plants"},
         "lines": {"line-new": "New"},
@@ -52,7 +54,7 @@ FREE: Final[dict[str, dict[str, Any]]] = {
         "machines": {"mes": ["view"], "erp": ["view"]},
         "grants": [],
         "policies": None,
-        "budget": {"commands": {"per_second": 30, "burst": 60}},
+        "budget": {"commands": {"per_second": 30, "burst": 40}},
         "artifact_days": 30,
         "telemetry_days": 30,
         "device_log_days": 10,
@@ -139,6 +141,20 @@ def test_a_free_key_makes_nothing_anew(own: Project, stack: str) -> None:
     assert {one.urn.rpartition("::")[2] for one in changes if one.op is Op.REPLACE} == set(
         MADE_ANEW[stack]
     )
+
+
+def test_no_tier_makes_anything_anew(own: Project) -> None:
+    """From a stamped tier to each other one, up and down: nothing is replaced or deleted."""
+    for key in ("artifact_days", "sign_in.mfa"):  # of its own, which not every tier has
+        change(own, "acme", key, None)
+    platform = yaml.safe_load((own.root / "tenants" / "Pulumi.platform.yaml").read_text())
+    tiers = platform["config"]["cedarfleet:platform"]["tiers"]
+    assert len(tiers) > 1
+    for tier in (*tiers, None):
+        change(own, "acme", "tier", tier)
+        ops = {(one.op, one.urn.rpartition("::")[2]) for one in own.engine.preview("acme").changes}
+        assert {op for op, _ in ops} <= {Op.READ, Op.UPDATE}, f"{tier}: {ops}"
+        assert ((Op.UPDATE, "registry-row") in ops) is (tier != "standard"), f"{tier}: {ops}"
 
 
 @pytest.mark.parametrize(("stack", "key", "value", "stands"), KEPT)

@@ -22,6 +22,7 @@ _PASSWORD: Final = {
     "requireNumbers": "RequireNumbers",
     "requireSymbols": "RequireSymbols",
     "temporaryPasswordValidityDays": "TemporaryPasswordValidityDays",
+    "passwordHistorySize": "PasswordHistorySize",
 }
 
 
@@ -31,6 +32,8 @@ _CHANGEABLE: Final = (
     "autoVerifiedAttributes",
     "deletionProtection",
     "passwordPolicy",
+    "userPoolAddOns",
+    "userPoolTier",
 )
 _MFA: Final = ("mfaConfiguration", "softwareTokenMfaConfiguration")
 
@@ -98,6 +101,11 @@ class UserPool(Handler):
         password = now.get("Policies", {}).get("PasswordPolicy", {})
         for name, value in (
             ("deletionProtection", now.get("DeletionProtection", "INACTIVE")),
+            ("userPoolTier", now.get("UserPoolTier", "ESSENTIALS")),
+            (
+                "userPoolAddOns",
+                {"advancedSecurityMode": now.get("UserPoolAddOns", {}).get("AdvancedSecurityMode")},
+            ),
             ("mfaConfiguration", now.get("MfaConfiguration", "OFF")),
             ("autoVerifiedAttributes", now.get("AutoVerifiedAttributes", [])),
             ("adminCreateUserConfig", {"allowAdminCreateUserOnly": only}),
@@ -197,6 +205,8 @@ def _settings(inputs: dict[str, Any]) -> dict[str, Any]:
             }
         },
     }
+    if add_ons := inputs.get("userPoolAddOns"):
+        settings["UserPoolAddOns"] = {"AdvancedSecurityMode": add_ons["advancedSecurityMode"]}
     if recovery:
         settings["AccountRecoverySetting"] = {
             "RecoveryMechanisms": [

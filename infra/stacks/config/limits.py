@@ -127,6 +127,18 @@ Mfa = Literal["off", "optional", "on"]
 SignInFlow = Literal["srp", "password", "admin-password"]
 # Ours; the row of a shared bucket counts microseconds a token (docs/adr/0022).
 PerSecond = Annotated[int, Meta(ge=1, le=10_000)]
+TIERS: Final = 20
+"""Ours."""
+TierName = Annotated[str, Meta(pattern=_WORDS, max_length=32, description=_WORDS_FORM)]
+Feature = Literal["campaigns", "machines", "wanted-versions", "webhooks"]
+"""What a tier may leave out; service/domain/features.py has the same words."""
+FEATURES: Final[tuple[Feature, ...]] = ("campaigns", "machines", "wanted-versions", "webhooks")
+ThreatProtection = Literal["audit-only", "full-function"]
+"""As Cognito's console calls them; the API says AUDIT and ENFORCED."""
+# Ours at least 8 (NIST SP 800-63B, 5.1.1.2); Cognito API, PasswordPolicyType: 99, 24, 365 at most.
+PasswordLength = Annotated[int, Meta(ge=8, le=99)]
+PasswordsRemembered = Annotated[int, Meta(ge=0, le=24)]
+PasswordDays = Annotated[int, Meta(ge=1, le=365)]
 TokenMinutes = Annotated[int, Meta(ge=5, le=1440)]
 RefreshDays = Annotated[int, Meta(ge=1, le=3650)]
 ArtifactDays = Annotated[int, Meta(ge=1, le=3650)]

@@ -19,6 +19,7 @@ from infra.stacks.config.limits import (
     Zones,
 )
 from infra.stacks.config.reading import ConfigError, WrongValueError, once, read
+from infra.stacks.config.terms import Tiers
 
 _PRIVATE: Final = tuple(
     IPv4Network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
@@ -45,6 +46,7 @@ class PlatformConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         access_log_days: how long the load balancer's own are; none: it writes none.
         isolation_canary: two tenants whose boundary the worker tries all the time; none: nobody
             does, and no alarm rings.
+        tiers: named sets of terms, of which each tenant's file may name one.
         protect: whether what holds data refuses to be deleted.
     """
 
@@ -60,6 +62,7 @@ class PlatformConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     log_days: LogDays = 30
     access_log_days: AccessLogDays | None = None
     isolation_canary: CanaryPair | None = None
+    tiers: Tiers = {}
     protect: bool = True
 
     def __post_init__(self) -> None:

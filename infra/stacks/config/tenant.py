@@ -36,7 +36,6 @@ from infra.stacks.config.limits import (
     LineName,
     LineParents,
     Mfa,
-    PerSecond,
     RefreshDays,
     Regions,
     Scopes,
@@ -44,11 +43,13 @@ from infra.stacks.config.limits import (
     TagName,
     TelemetryDays,
     Text,
+    TierName,
     TokenMinutes,
     Urls,
     Word,
 )
 from infra.stacks.config.reading import ConfigError, WrongValueError, once, read
+from infra.stacks.config.tiers import Rate
 from service.command_schemas import SchemaError, check_schema
 
 
@@ -60,7 +61,7 @@ class SignIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             the world.
         callback_urls: where the page may send a person back to.
         logout_urls: the same after signing out.
-        mfa: whether an authenticator app is asked for.
+        mfa: whether an authenticator app is asked for; none: as its tier says.
         flows: sign-in calls allowed beside the page; none unless the file asks.
         token_minutes: life of ID and access tokens.
         refresh_days: life of a refresh token.
@@ -69,7 +70,7 @@ class SignIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     domain_prefix: DomainPrefix
     callback_urls: Urls
     logout_urls: Urls
-    mfa: Mfa = "optional"
+    mfa: Mfa | None = None
     flows: tuple[SignInFlow, ...] = ()
     token_minutes: TokenMinutes = 60
     refresh_days: RefreshDays = 30
@@ -80,28 +81,16 @@ class SignIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             once(key, getattr(self, key))
 
 
-class Rate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How much of something the service lets through, all its tasks together.
-
-    Attributes:
-        per_second: in the long run.
-        burst: at once after a pause.
-    """
-
-    per_second: PerSecond
-    burst: PerSecond
-
-
-class Budget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a tenant may ask of the service; sized from AWS's quotas (docs/quotas.md).
+class OwnBudget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a tenant's file says of its budget; what it leaves out is its tier's.
 
     Attributes:
         requests: of the API, whatever is asked.
         commands: commands that are sent, each of which is a request too.
     """
 
-    requests: Rate = Rate(per_second=80, burst=80)
-    commands: Rate = Rate(per_second=20, burst=20)
+    requests: Rate | None = None
+    commands: Rate | None = None
 
 
 class Grant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -182,7 +171,9 @@ class TenantConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         grants: links of policy templates.
         cell: of the platform that the tenant lives on.
         policies: folder of the tenant's own policies, relative to tenants/.
-        budget: how much it may ask of the service.
+        tier: one of the platform's file; none: the terms of a tier that says nothing, and no bound.
+        budget: how much it may ask of the service; as all that follows, where the file says
+            nothing its tier does (`infra/stacks/config/terms.py`).
         artifact_days: how long replaced versions of an artifact are kept.
         telemetry_days: how long what devices measure is kept.
         device_log_days: how long logs that devices sent are kept.
@@ -204,10 +195,11 @@ class TenantConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     grants: tuple[Grant, ...] = ()
     cell: CellName = FIRST_CELL
     policies: Text | None = None
-    budget: Budget = Budget()
-    artifact_days: ArtifactDays = 90
-    telemetry_days: TelemetryDays = 90
-    device_log_days: DeviceLogDays = 30
+    tier: TierName | None = None
+    budget: OwnBudget = OwnBudget()
+    artifact_days: ArtifactDays | None = None
+    telemetry_days: TelemetryDays | None = None
+    device_log_days: DeviceLogDays | None = None
     suspended: bool = False
     protect: bool = True
 

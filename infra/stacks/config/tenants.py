@@ -12,6 +12,7 @@ from infra.policies.files.vocabulary import NAMESPACE, told
 from infra.stacks.config import stack_file
 from infra.stacks.config.reading import ConfigError
 from infra.stacks.config.tenant import TenantConfig
+from infra.stacks.config.terms import terms_of, tiers_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +43,7 @@ def configured(root: Path, tenant: str) -> TenantConfig:
     """All that the tenant's stack file asks for.
 
     Raises:
-        ConfigError: there is no such file, or it is not of its form.
+        ConfigError: there is no such file, it is not of its form, or it goes beyond its tier.
     """
     file = stack_file.shown(tenant)
     try:
@@ -54,6 +55,7 @@ def configured(root: Path, tenant: str) -> TenantConfig:
     if _KEY not in document:
         raise ConfigError(f"{file}: `config` must hold `{_KEY}`")
     asked_for = TenantConfig.read(file, document[_KEY], tenant=tenant, root=root)
+    terms_of(tenant, asked_for, tiers_of(root))
     check_region(root, file, document.get(stack_file.REGION))
     return asked_for
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from infra.stacks.config.tenant import TenantConfig
+    from infra.stacks.config.tiers import Tier
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +27,14 @@ class BucketArgs:
     Attributes:
         tenant: its id.
         config: its file.
+        terms: what it gets of its tier.
         arns: of the platform's account.
         service_url: of the API, which serves the console.
     """
 
     tenant: str
     config: TenantConfig
+    terms: Tier
     arns: pulumi.Output[names.Arns]
     service_url: pulumi.Output[str]
 
@@ -125,14 +128,14 @@ class Bucket(pulumi.ComponentResource):
                     "id": "forget-replaced",
                     "status": "Enabled",
                     "filter": {"prefix": ""},
-                    "noncurrent_version_expiration": {"noncurrent_days": args.config.artifact_days},
+                    "noncurrent_version_expiration": {"noncurrent_days": args.terms.artifact_days},
                     "abort_incomplete_multipart_upload": {"days_after_initiation": 7},
                 },
                 {
                     "id": "forget-telemetry",
                     "status": "Enabled",
                     "filter": {"prefix": names.TELEMETRY_PREFIX},
-                    "expiration": {"days": args.config.telemetry_days},
+                    "expiration": {"days": args.terms.telemetry_days},
                     # Of a versioned bucket the first only hides it (source: S3 user guide,
                     # "Expiring objects").
                     "noncurrent_version_expiration": {"noncurrent_days": 1},
@@ -141,7 +144,7 @@ class Bucket(pulumi.ComponentResource):
                     "id": "forget-logs",
                     "status": "Enabled",
                     "filter": {"prefix": names.LOGS_PREFIX},
-                    "expiration": {"days": args.config.device_log_days},
+                    "expiration": {"days": args.terms.device_log_days},
                     "noncurrent_version_expiration": {"noncurrent_days": 1},
                 },
             ],

@@ -10,11 +10,13 @@ import pulumi
 import pulumi_aws as aws
 from msgspec import structs
 
+from infra.stacks.config.limits import FEATURES
 from service.cedar.binding import bind
 
 if TYPE_CHECKING:
     from infra.policies.files.bundle import PolicyBundle
     from infra.stacks.config.tenant import TenantConfig
+    from infra.stacks.config.terms import Terms
     from infra.stacks.outputs import PlatformOutputs
     from infra.stacks.tenant_stack.bucket import Bucket
     from infra.stacks.tenant_stack.iot import Iot
@@ -26,10 +28,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class RegistryRowArgs:
-    """The tenant, what its file says, and everything that was made for it."""
+    """The tenant, what its file says and gets, and everything that was made for it."""
 
     tenant: str
     config: TenantConfig
+    terms: Terms
     bundle: PolicyBundle
     platform: PlatformOutputs
     user_pool: UserPool
@@ -78,8 +81,12 @@ class RegistryRowArgs:
             "lists": {key: list(getattr(self.config, key)) for key in ("kinds", "regions", "tags")},
             "budgets": {
                 name: {key: str(number) for key, number in structs.asdict(rate).items()}
-                for name, rate in structs.asdict(self.config.budget).items()
+                for name, rate in structs.asdict(self.terms.within.budget).items()
             },
+            "features": {
+                name: "yes" if name in self.terms.within.features else "no" for name in FEATURES
+            },
+            **({} if self.terms.tier is None else {"tier": self.terms.tier}),
         }
 
     def _templates(self, pool_id: str) -> dict[str, dict[str, str]]:

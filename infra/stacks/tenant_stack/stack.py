@@ -28,10 +28,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from infra.stacks.config.tenant import TenantConfig
+    from infra.stacks.config.terms import Terms
 
 
-def stamp_tenant(tenant: str, config: TenantConfig, *, region: str, root: Path) -> None:
+def stamp_tenant(
+    tenant: str, config: TenantConfig, *, terms: Terms, region: str, root: Path
+) -> None:
     """Check the tenant's policies, then make everything that is the tenant's own.
+
+    Args:
+        tenant: its id.
+        config: its file.
+        terms: what its tier and its file give it.
+        region: of the stack.
+        root: the project's folder.
 
     Raises:
         PolicyError: a policy is wrong; nothing has been made.
@@ -55,7 +65,11 @@ def stamp_tenant(tenant: str, config: TenantConfig, *, region: str, root: Path) 
     people = UserPool(
         "identity",
         UserPoolArgs(
-            tenant=tenant, config=config, region=platform.region, service_url=platform.service_url
+            tenant=tenant,
+            config=config,
+            terms=terms.within,
+            region=platform.region,
+            service_url=platform.service_url,
         ),
         provider,
     )
@@ -81,13 +95,17 @@ def stamp_tenant(tenant: str, config: TenantConfig, *, region: str, root: Path) 
     bucket = Bucket(
         "artifacts",
         BucketArgs(
-            tenant=tenant, config=config, arns=platform.arns, service_url=platform.service_url
+            tenant=tenant,
+            config=config,
+            terms=terms.within,
+            arns=platform.arns,
+            service_url=platform.service_url,
         ),
         provider,
     )
     Telemetry(
         "telemetry",
-        TelemetryArgs(tenant=tenant, config=config, platform=platform, bucket=bucket),
+        TelemetryArgs(tenant=tenant, terms=terms.within, platform=platform, bucket=bucket),
         provider,
     )
     service_role = ServiceRole(
@@ -106,6 +124,7 @@ def stamp_tenant(tenant: str, config: TenantConfig, *, region: str, root: Path) 
         RegistryRowArgs(
             tenant=tenant,
             config=config,
+            terms=terms,
             bundle=bundle,
             platform=platform,
             user_pool=people,

@@ -19,7 +19,7 @@ from infra import names
 from infra.stacks import iam
 
 if TYPE_CHECKING:
-    from infra.stacks.config.tenant import TenantConfig
+    from infra.stacks.config.tiers import Tier
     from infra.stacks.outputs import PlatformOutputs
     from infra.stacks.tenant_stack.bucket import Bucket
 
@@ -37,7 +37,7 @@ class TelemetryArgs:
     """The tenant, how long its telemetry stays, and where it goes."""
 
     tenant: str
-    config: TenantConfig
+    terms: Tier
     platform: PlatformOutputs
     bucket: Bucket
 
@@ -93,7 +93,7 @@ class Telemetry(pulumi.ComponentResource):
             name=wire.telemetry_rule(args.tenant),
             description=f"telemetry of {args.tenant}",
             enabled=True,
-            sql=sql(tenant=args.tenant, days=args.config.telemetry_days),
+            sql=sql(tenant=args.tenant, days=args.terms.telemetry_days),
             sql_version=SQL_VERSION,
             dynamodbv2s=[
                 {

@@ -13,8 +13,9 @@ from infra import names
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from infra.stacks.config.limits import SignInFlow
+    from infra.stacks.config.limits import SignInFlow, ThreatProtection
     from infra.stacks.config.tenant import TenantConfig
+    from infra.stacks.config.tiers import Password, Tier
 
 # What a person may change in their own profile. Everything else, `custom:region` and `email` above
 # all, only an administrator: a client without this list may write every attribute (source: Cognito,
@@ -23,6 +24,7 @@ _OWN_ATTRIBUTES = ["family_name", "given_name", "locale", "zoneinfo"]
 
 
 _DOMAIN: Final = ".auth."
+_MODES: Final[dict[ThreatProtection, str]] = {"audit-only": "AUDIT", "full-function": "ENFORCED"}
 _FLOWS: Final[dict[SignInFlow, str]] = {
     "srp": "ALLOW_USER_SRP_AUTH",
     "password": "ALLOW_USER_PASSWORD_AUTH",
@@ -50,6 +52,31 @@ def console_urls(
     )
 
 
+def plan(terms: Tier) -> str:
+    """The least of Cognito's feature plans that has what a tenant gets, since each has a price.
+
+    Threat protection, and watching alone, is of Plus, a memory of passwords of Essentials (source:
+    Cognito developer guide, "User pool feature plans"). What else the dearer ones have no tenant
+    has here: passwordless sign-in, a page of one's own design, claims by a function.
+    """
+    if terms.threat_protection is not None:
+        return "PLUS"
+    return "ESSENTIALS" if terms.password.remembered else "LITE"
+
+
+def password_policy(password: Password) -> aws.cognito.UserPoolPasswordPolicyArgs:
+    """As Cognito takes it; a memory of none is left out, as Lite knows no such member."""
+    return aws.cognito.UserPoolPasswordPolicyArgs(
+        minimum_length=password.length,
+        require_lowercase=True,
+        require_uppercase=True,
+        require_numbers=True,
+        require_symbols=password.symbols,
+        temporary_password_validity_days=password.invitation_days,
+        password_history_size=password.remembered or None,
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class UserPoolArgs:
     """Whose pool it is, what its file says of groups, sign-in and deletion, the platform's part.
@@ -57,12 +84,14 @@ class UserPoolArgs:
     Attributes:
         tenant: its id.
         config: its file.
+        terms: what it gets of its tier.
         region: of the platform.
         service_url: of the API, which serves the console.
     """
 
     tenant: str
     config: TenantConfig
+    terms: Tier
     region: pulumi.Output[str]
     service_url: pulumi.Output[str]
 
@@ -134,10 +163,7 @@ class UserPool(pulumi.ComponentResource):
         return aws.cognito.UserPool(
             f"{name}-pool",
             name=f"cedarfleet-{args.tenant}",
-            # Cognito's own default costs more a person, for what no tenant has here: passwordless
-            # sign-in, a page of one's own design, claims by a function (source: Cognito developer
-            # guide, "User pool feature plans").
-            user_pool_tier="LITE",
+            user_pool_tier=plan(args.terms),
             username_attributes=["email"],
             auto_verified_attributes=["email"],
             username_configuration={"case_sensitive": False},
@@ -145,18 +171,14 @@ class UserPool(pulumi.ComponentResource):
             account_recovery_setting={
                 "recovery_mechanisms": [{"name": "verified_email", "priority": 1}]
             },
-            mfa_configuration=args.config.sign_in.mfa.upper(),
-            software_token_mfa_configuration={"enabled": True}
-            if args.config.sign_in.mfa != "off"
-            else None,
-            password_policy={
-                "minimum_length": 14,
-                "require_lowercase": True,
-                "require_uppercase": True,
-                "require_numbers": True,
-                "require_symbols": False,
-                "temporary_password_validity_days": 3,
-            },
+            # Left out where nothing is watched: AWS then sets it to its default, which is off
+            # (source: Cognito API, UpdateUserPool).
+            user_pool_add_ons=None
+            if args.terms.threat_protection is None
+            else {"advanced_security_mode": _MODES[args.terms.threat_protection]},
+            mfa_configuration=args.terms.mfa.upper(),
+            software_token_mfa_configuration={"enabled": True} if args.terms.mfa != "off" else None,
+            password_policy=password_policy(args.terms.password),
             schemas=[
                 {
                     "name": "region",  # the token's claim is `custom:region`

@@ -16,6 +16,7 @@ from service.cedar.entities import ROOT_GROUP
 from service.cedar.granted import GrantTemplate
 from service.cedar.group_tree import CircularGroupsError, with_ancestors
 from service.domain.command_rules import rules_of
+from service.domain.features import Feature
 from service.domain.permissions import COMMANDING, Permission
 from service.domain.rates import DEFAULT, MOST_PER_SECOND, Budget, Rate
 from service.domain.tenants import Tenant, TenantStatus, is_issuer
@@ -121,6 +122,8 @@ def tenant_of(item: Mapping[str, Any], *, region: str) -> Tenant:
             console_client_id=row.get("console_client_id"),
             cli_client_id=row.get("cli_client_id"),
             agent_client_id=row.get("agent_client_id"),
+            tier=row.get("tier"),
+            lacking=_lacking(row.get("features")),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ConfigurationError(
@@ -182,6 +185,17 @@ def _budgets(column: Mapping[str, Mapping[str, str]]) -> dict[Budget, Rate]:
         }
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"`budgets`: {error}") from error
+
+
+def _lacking(column: object) -> frozenset[Feature]:
+    # A row of a release before there were tiers names none, and its tenant has all.
+    if column is None:
+        return frozenset()
+    if not isinstance(column, dict):
+        raise ValueError("`features`: is no mapping")  # noqa: TRY004 - as all that a row can be
+    offered = cast("dict[str, object]", column)
+    # Fail closed: what a row does not offer in so many words, its tenant does not have.
+    return frozenset(feature for feature in Feature if offered.get(feature) != "yes")
 
 
 def _templates(column: Mapping[str, Mapping[str, str]]) -> dict[str, GrantTemplate]:

@@ -84,7 +84,7 @@ def test_a_suspension_goes_on_where_nobody_hears(account: Account) -> None:
 
 def test_an_id_is_of_what_happened_and_when() -> None:
     """A repetition has the same; another tenant, kind or time has another."""
-    kept = {"at": "then", "by": "arn:x"}
+    kept: dict[str, Any] = {"at": "then", "by": "arn:x"}
     event = LifeEvent(happened=Happened.RESUMED, tenant="acme", since="1", **kept)
     again = LifeEvent(happened=Happened.RESUMED, tenant="acme", since="1", at="later", by="arn:y")
     others = {

@@ -27,13 +27,15 @@ def test_a_new_tenant_is_one_file_that_passes(
 ) -> None:
     """It names what was asked for, and says what to type next."""
     asked = ["tenants", "new", "orchard", "--name", "Orchard Farm", "--devices-in", "eu-central"]
-    assert main([*asked, "--kind", "valve", "--line", "line-north"], root=root) == 0
+    named = [*asked, "--kind", "valve", "--line", "line-north", "--tier", "starter"]
+    assert main(named, root=root) == 0
     said = capsys.readouterr().out
     assert "tenants/Pulumi.orchard.yaml is written" in said
     assert "python -m infra tenants invite orchard" in said
     file = root / "tenants" / "Pulumi.orchard.yaml"
     assert file.read_text().startswith("# yaml-language-server: $schema=tenant.schema.json\n")
     held = yaml.safe_load(file.read_text())["config"]["cedarfleet:tenant"]
+    assert held["tier"] == "starter"
     assert (held["display_name"], held["kinds"], held["lines"]) == (
         "Orchard Farm",
         ["valve"],
@@ -51,6 +53,10 @@ def test_a_new_tenant_is_one_file_that_passes(
         (["orchard", "--name", "Orchard"], "--devices-in is missing"),
         (["No Id", "--name", "x", "--devices-in", "eu"], "`No Id` is no tenant id"),
         (["no_id"], "`no_id` is no tenant id"),  # before what is missing is asked for
+        (
+            ["orchard", "--name", "x", "--devices-in", "eu", "--tier", "gold"],
+            "tier: `gold` is no tier of tenants/Pulumi.platform.yaml; there are: `starter`",
+        ),
         (["acme"], "tenants/Pulumi.acme.yaml: is there already"),
         (
             ["orchard", "--name", "x", "--devices-in", "eu", "--line", "No Line"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -22,20 +21,6 @@ if TYPE_CHECKING:
 
 # Of one action: both sets are asked about all that a changed policy may speak of.
 BY_HAND: Final = 'permit (principal, action == Fleet::Action::"ViewAudit", resource);'
-
-
-@pytest.fixture
-def state(own: Project, tmp_path: Path) -> Path:
-    """A folder as `make up` has it, of the stamped cloud and the copied state."""
-    folder = tmp_path / "cedarfleet"
-    folder.mkdir()
-    (folder / "stacks").symlink_to(own.root / "state")
-    described = {
-        key: getattr(own.cloud, key)
-        for key in ("endpoint_url", "region", "account_id", "environment")
-    }
-    (folder / "cloud.json").write_text(json.dumps(described))
-    return folder
 
 
 def test_a_release_stops_at_its_canary_and_goes_on(
@@ -119,9 +104,14 @@ def test_tenants_are_listed_with_what_they_ask_for(
     own.change("globex", suspended=True)
     assert main(["tenants", "list"], root=own.root) == 0
     head, acme, globex = capsys.readouterr().out.splitlines()
-    assert head.split()[:4] == ["tenant", "name", "cell", "state"]
-    assert acme.startswith("acme    Acme Metal Forming  one   active ")
-    assert globex.startswith("globex  Globex Medical      one   suspended ")
+    assert head.split()[:5] == ["tenant", "name", "tier", "cell", "state"]
+    assert acme.startswith("acme    Acme Metal Forming  standard  one   active ")
+    assert globex.startswith("globex  Globex Medical      -         one   suspended ")
+    assert main(["tenants", "list", "--tier", "standard"], root=own.root) == 0
+    listed = capsys.readouterr().out.splitlines()[1:]
+    assert [row.split() for row in listed] == [acme.split()]
+    assert main(["tenants", "list", "--tier", "gold"], root=own.root) == 1
+    assert "--tier: `gold` is no tier of the platform's file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -129,6 +119,7 @@ def test_tenants_are_listed_with_what_they_ask_for(
     [
         (["up", "initech"], "tenants/Pulumi.initech.yaml: no such file; there are: acme, globex"),
         (["up", "platform"], "`platform` is the platform: stamp it by itself"),
+        (["up", "--tier", "enterprise"], "no tenant is named; `--all` takes every one"),
         (["up", "acme", "--canary", "globex"], "--canary: `globex` is none of acme"),
         (["up", "--resume", "none.json"], "none.json: No such file"),
     ],

@@ -99,6 +99,7 @@ CORRECTIONS: Final[tuple[Callable[[Emulator], None], ...]] = (
     events.events_are_of_their_form,
     cognito.codes_are_random,
     cognito.groups_can_be_updated,
+    cognito.left_out_protection_is_off,
     cognito.attribute_rules_hold,
     cognito.sign_up_can_be_closed,
     cognito.drawn_password_fits_its_pool,

@@ -72,6 +72,27 @@ def groups_can_be_updated(emulator: Emulator) -> None:
     emulator.replace(_COGNITO, "_dispatch_idp", correction)
 
 
+def left_out_protection_is_off(emulator: Emulator) -> None:
+    """Set threat protection to its default, off, where UpdateUserPool leaves it out.
+
+    "If you don't provide a value for an attribute, Amazon Cognito sets it to its default value"
+    (source: Cognito API, UpdateUserPool). Else a tenant that left a tier would seem protected.
+    """
+    cognito = emulator.module(_COGNITO)
+
+    def correction(original: Any) -> Any:
+        def update(data: dict[str, Any]) -> Any:
+            answer = original(data)
+            if answer[0] == HTTPStatus.OK and "UserPoolAddOns" not in data:
+                pool, _ = cognito._resolve_pool(data["UserPoolId"])
+                pool.pop("UserPoolAddOns", None)
+            return answer
+
+        return update
+
+    emulator.replace(_COGNITO, "_update_user_pool", correction)
+
+
 def codes_are_random(emulator: Emulator) -> None:
     """Draw sign-up and reset codes; else, always 123456 and 654321, they give accounts away."""
     cognito = emulator.module(_COGNITO)

@@ -65,6 +65,10 @@ def _document(kind: type[Any]) -> dict[str, Any]:
         rate = {"per_second": 20, "burst": 20}
         found["budget"] = {"requests": rate, "commands": dict(rate)}
         found["sign_in"] |= {"flows": ["srp"], "token_minutes": 60, "refresh_days": 30}
+    else:
+        password = {"length": 14, "symbols": True, "remembered": 3, "invitation_days": 3}
+        found["tiers"]["starter"] |= {"mfa": "on", "password": password}
+        found["tiers"]["starter"]["threat_protection"] = "audit-only"
     return found
 
 
@@ -166,7 +170,7 @@ def test_every_limit_is_among_the_places() -> None:
     """What the tests below find in the types is what a stack file can say."""
     shown = {str(place) for place in ALL}
     assert {"TenantConfig.grants.0.until", "PlatformConfig.log_days"} <= shown
-    assert len(of(inspect.IntType)) == 14
+    assert len(of(inspect.IntType)) == 24
     assert len(of(inspect.StrType)) > 15
 
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from infra.stacks.config.limits import FEATURES
 from infra.stacks.tenant_stack.registry_row import registry_item
 from service.adapters.aws.tenants import DynamoTenantRegistry, tenant_of
 from service.domain.command_rules import CommandRules
+from service.domain.features import Feature
 from service.domain.permissions import COMMANDING, Permission
 from service.domain.rates import DEFAULT, Budget, Rate
 from service.domain.tenants import TenantStatus
@@ -63,6 +65,22 @@ def test_what_the_tenants_stack_writes_the_service_reads() -> None:
     assert tenant.budgets == {**DEFAULT, Budget.COMMANDS: Rate(per_second=3, burst=9)}
     assert tenant_of(row(budgets=None), region="eu-central-1").budgets == DEFAULT
     assert tenant_of(row(lists=None), region="eu-central-1").lists == {}  # of an earlier release
+
+
+def test_what_a_row_does_not_offer_is_lacking() -> None:
+    """Fail closed, in so many words; a row of a release before there were tiers offers all."""
+    offered = dict.fromkeys(Feature, "yes")
+    for features, lacking in (
+        (None, set[Feature]()),
+        (offered, set[Feature]()),
+        (offered | {Feature.WEBHOOKS: "no"}, {Feature.WEBHOOKS}),
+        (offered | {Feature.MACHINES: "Yes"}, {Feature.MACHINES}),
+        ({"campaigns": "yes"}, set(Feature) - {Feature.CAMPAIGNS}),
+        ({}, set(Feature)),
+    ):
+        tenant = tenant_of(row(features=features, tier="small"), region="eu-central-1")
+        assert (tenant.lacking, tenant.tier) == (lacking, "small")
+    assert set(Feature) == {*FEATURES}
 
 
 def test_rules_of_commands_are_read_of_the_row() -> None:
@@ -136,6 +154,7 @@ def test_apps_of_people_are_told_apart_by_the_row() -> None:
         ("groups", {"all": []}),
         ("groups", {"line press": []}),
         ("lists", "press"),
+        ("features", "webhooks"),
         ("budgets", "plenty"),
         ("budgets", {"requests": "plenty"}),
         ("budgets", {"wishes": {"per_second": "1", "burst": "1"}}),

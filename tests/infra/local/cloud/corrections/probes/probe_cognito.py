@@ -48,6 +48,19 @@ def groups_can_be_updated(probed: ProbedCloud) -> bool:
     return cognito.get_group(**named)["Group"]["Description"] != "after"
 
 
+def left_out_protection_is_off(probed: ProbedCloud) -> bool:
+    """A pool whose update says nothing of threat protection keeps it, whatever its plan."""
+    cognito = probed.cloud.client("cognito-idp")
+    pool_id = cognito.create_user_pool(
+        PoolName="guarded", UserPoolTier="PLUS", UserPoolAddOns={"AdvancedSecurityMode": "ENFORCED"}
+    )["UserPool"]["Id"]
+    told = cognito.describe_user_pool(UserPoolId=pool_id)["UserPool"]
+    assert told["UserPoolAddOns"] == {"AdvancedSecurityMode": "ENFORCED"}
+    cognito.update_user_pool(UserPoolId=pool_id, UserPoolTier="LITE")
+    now = cognito.describe_user_pool(UserPoolId=pool_id)["UserPool"]
+    return now.get("UserPoolAddOns", {}).get("AdvancedSecurityMode", "OFF") != "OFF"
+
+
 def pool(probed: ProbedCloud, *, temporary: bool = False) -> Pool:
     """A pool whose administrator adds the users, with the immutable ``custom:tenant``."""
     admin = probed.cloud.client("cognito-idp")
