@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from service.adapters.aws.client.failures import AwsRefusalError, asks
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from service.adapters.aws.client.door import AwsDoor, Calls
@@ -47,7 +48,7 @@ class SchedulerTimers:
         }
         # Most are given another time, so that is tried first.
         try:
-            await self._scheduler.call("UpdateSchedule", **schedule)
+            _set(await self._scheduler.call("UpdateSchedule", **schedule))
         except AwsRefusalError as error:
             if error.code != "ResourceNotFoundException":
                 raise
@@ -55,7 +56,7 @@ class SchedulerTimers:
 
     async def _create(self, schedule: dict[str, Any]) -> None:
         try:
-            await self._scheduler.call("CreateSchedule", **schedule)
+            _set(await self._scheduler.call("CreateSchedule", **schedule))
         except AwsRefusalError as error:
             # Another task was quicker, with the same time or one as good.
             if error.code != "ConflictException":
@@ -72,3 +73,9 @@ class SchedulerTimers:
     @property
     def _scheduler(self) -> Calls:
         return self.aws.own("scheduler")
+
+
+def _set(answer: Mapping[str, Any]) -> None:
+    # Fail closed: only what has an ARN is set (source: EventBridge Scheduler API reference,
+    # CreateSchedule and UpdateSchedule). Without its timer a rollout would wait for ever.
+    _ = answer["ScheduleArn"]

@@ -109,7 +109,10 @@ class Line:
 
 @dataclass(kw_only=True)
 class Table(MemoryCommandRecords):
-    """Records, of which the next call fails as the test says."""
+    """Records, of which the next call fails as the test says.
+
+    A call takes a turn of the loop, as one over a line does: others come in between.
+    """
 
     fails: str = ""
 
@@ -118,6 +121,7 @@ class Table(MemoryCommandRecords):
     ) -> CommandRecord:
         """Store it."""
         how, self.fails = self.fails, ""
+        await asyncio.sleep(0)
         if how == "nothing is stored":
             raise LOST
         made = await super().create(tenant, record, key)
@@ -128,6 +132,7 @@ class Table(MemoryCommandRecords):
     async def claim(self, tenant: Tenant, record: CommandRecord, *, now_ms: int) -> bool:
         """Claim it."""
         how, self.fails = self.fails, ""
+        await asyncio.sleep(0)
         if how == "nothing is stored":
             raise LOST
         is_claimed = await super().claim(tenant, record, now_ms=now_ms)
@@ -138,6 +143,7 @@ class Table(MemoryCommandRecords):
     async def settle(self, tenant: Tenant, record: CommandRecord) -> None:
         """Settle it."""
         how, self.fails = self.fails, ""
+        await asyncio.sleep(0)
         if how == "nothing is stored":
             raise LOST
         await super().settle(tenant, record)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 from cedarfleet_device import wire
 
 from service.adapters.memory.command_types import MemoryCommandTypes
+from service.adapters.memory.commands import MemoryCommandRecords
 from service.adapters.memory.memory_ports import MemoryPorts
 from service.cedar.decision import Allowed
 from service.domain.command_rules import USUAL_TIMEOUT_SECONDS
-from service.domain.commands import CommandRecordState, DirectAnswer, IfOffline
+from service.domain.commands import CLAIM_MS, CommandRecordState, DirectAnswer, IfOffline
 from service.domain.devices import Device
 from service.domain.permissions import Permission
 from service.errors import (
@@ -23,19 +24,26 @@ from service.errors import (
     DeviceNotConnectedError,
     IdempotencyMismatchError,
     InvalidRequestError,
+    UpstreamError,
 )
 from service.operations.authorization import Access, RequestFacts
 from service.operations.budgets import Budgets
 from service.operations.commands import DIRECT_MESSAGES, CommandRequest, Commands
+from tests.service.operations.losing_line import Table
 from tests.service.operations.policies import Advice, Policies
 
 if TYPE_CHECKING:
+    from service.domain.commands import CommandRecord
+    from service.domain.idempotency import IdempotencyKey
     from service.domain.identities import Principal
+    from service.domain.tenants import Tenant
 
 AT = datetime(2026, 10, 1, 12, tzinfo=UTC)
 
 
-def made(principal: Principal) -> tuple[MemoryPorts, Commands, Access]:
+def made(
+    principal: Principal, records: MemoryCommandRecords | None = None
+) -> tuple[MemoryPorts, Commands, Access]:
     """Twins with one device, whose policies allow once; the operation; who asks."""
     ports = MemoryPorts.around(Policies([Allowed(policies=()), Allowed(policies=())]))
     ports.devices.add(Device(tenant="acme", id="press-07"))
@@ -43,7 +51,7 @@ def made(principal: Principal) -> tuple[MemoryPorts, Commands, Access]:
     commands = Commands(
         types=MemoryCommandTypes(),
         devices=ports.devices,
-        records=ports.command_records,
+        records=records or ports.command_records,
         broker=ports.broker,
         budgets=Budgets(ports.buckets, ports.clock),
         clock=ports.clock,
@@ -238,3 +246,42 @@ def test_beyond_the_accounts_direct_messages_none_is_sent(
         assert kept.state is CommandRecordState.FAILED
     assert ports.broker.sent == []
     assert len(ports.broker.published) == (if_offline is IfOffline.QUEUE)
+
+
+def test_a_record_whose_answer_was_lost_has_its_place(principal: Principal) -> None:
+    """Nobody knows whether it is stored: its id is told, and its key finds and sends it."""
+    table = Table()
+    ports, commands, access = made(principal, table)
+    ports.broker.answer = RECEIVED
+    request = CommandRequest(
+        device="press-07", name="reboot", arguments={}, timeout_seconds=600, idempotency_key="k"
+    )
+    table.fails = "answer lost"
+    with pytest.raises(CommandUnconfirmedError) as caught:
+        asyncio.run(commands.send(access, request))
+    [(_, stored)] = table.once.records
+    assert caught.value.command_id == stored
+    assert ports.broker.sent == []
+    ports.clock.now = AT + timedelta(milliseconds=CLAIM_MS + 1)
+    again = asyncio.run(commands.send(access, request))
+    assert (again.command_id, again.state) == (stored, CommandRecordState.RECEIVED)
+    assert len(ports.broker.sent) == 1
+
+
+def test_a_refused_record_is_no_command(principal: Principal) -> None:
+    """Of what is certainly not stored no id is told, since nothing stands there."""
+
+    class Refusing(MemoryCommandRecords):
+        """Stores nothing."""
+
+        async def create(
+            self, tenant: Tenant, record: CommandRecord, key: IdempotencyKey | None
+        ) -> NoReturn:
+            """Say no."""
+            del tenant, record, key
+            raise UpstreamError("the commands table refused the call")
+
+    _, commands, access = made(principal, Refusing())
+    request = CommandRequest(device="press-07", name="reboot", arguments={}, timeout_seconds=60)
+    with pytest.raises(UpstreamError, match="refused the call"):
+        asyncio.run(commands.send(access, request))

@@ -690,6 +690,8 @@ def answer(call: Call, acme: Tenant) -> dict[str, Any] | Refusal:
     answers: dict[str, dict[str, Any]] = {
         "GetConnection": {"connected": True, "connectedSince": 1},
         "SendMessage": {"MessageId": "m1"},
+        "CreateSchedule": {"ScheduleArn": "arn"},
+        "UpdateSchedule": {"ScheduleArn": "arn"},
         "SendMessageBatch": {
             "Successful": [{"Id": one["Id"]} for one in call.arguments.get("Entries", ())],
             "Failed": [],

@@ -176,6 +176,8 @@ def refusals(calls: list[Call]) -> dict[str, list[Refusal | Reply | Exception]]:
         is_json = "json" in str(model.service_model.protocol)
         if is_json and told is not None and told.members and "payload" not in told.serialization:
             found[call.operation].append(Reply(status=200, headers={}, body=b""))
+            if told.required_members:
+                found[call.operation].append(Reply(status=200, headers={}, body=b"{}"))
     return found
 
 
