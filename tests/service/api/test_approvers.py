@@ -10,6 +10,7 @@ import pytest
 
 from service.adapters.memory.authorizer import CedarAuthorizer
 from service.cedar.policy_set import PolicySet
+from service.domain.devices import Device
 from service.domain.people import Person
 from service.domain.rollouts import Shape
 from service.operations.downloads import advance
@@ -109,6 +110,27 @@ def test_an_approval_of_a_selection_is_of_its_devices(
     service.tokens["other"] = service.acme.id_token("other", ["managers"])
     answer = service.call("POST", f"{started.headers['Location']}/approve", as_="other")
     assert answer.status_code == status, answer.text
+
+
+@pytest.mark.parametrize("has_come", [False, True])
+def test_what_is_not_reached_asks_for_nobody(service: ServiceUnderTest, *, has_come: bool) -> None:
+    """A device that has not come yet, or that no policy can decide on, needs no approval."""
+    forbid = FORBID.format("UpdateFirmware", "resource is Fleet::Device") + OF_ONE
+    policed(service, forbid.replace("press-03", "press-09"))
+    if has_come:
+        unreadable = {"criticality": "extreme"}
+        service.ports.devices.add(
+            Device(tenant="acme", id="press-09", groups=("line-press",), attributes=unreadable)
+        )
+    else:
+        registered = {"id": "press-09", "groups": ["line-press"]}
+        assert service.call("POST", "/v1/devices", json=registered).status_code == 201
+    made = service.call("POST", f"{URL}/plan", json={"artifact": FIRMWARE, "group": "line-press"})
+    started = service.call("POST", URL, json={"plan": made.json()["id"]})
+    assert started.status_code == 202, started.text
+    service.tokens["other"] = service.acme.id_token("other", ["managers"])
+    answer = service.call("POST", f"{started.headers['Location']}/approve", as_="other")
+    assert answer.status_code == 202, answer.text
 
 
 @pytest.mark.parametrize(("groups", "begins"), [(("technicians",), True), (("managers",), False)])

@@ -282,6 +282,18 @@ def test_one_key_gives_one_grant(granting: ServiceUnderTest) -> None:
     assert len(granting.ports.granted_policies.held) == 1
 
 
+@pytest.mark.parametrize(("number", "status"), [(999, 201), (1_000, 409)])
+def test_a_tenant_has_so_many_grants_and_no_more(
+    granting: ServiceUnderTest, number: int, status: int
+) -> None:
+    """The bound itself is told."""
+    held = frozenset(f"{one:064x}" for one in range(number))
+    granting.ports.revocations.granted["acme"] = held
+    answer = give(granting)
+    assert answer.status_code == status
+    assert status == 201 or "1000 grants at most" in answer.json()["detail"]
+
+
 def test_a_grant_is_revoked_as_it_was_read(granting: ServiceUnderTest) -> None:
     """With its tag; what was changed meanwhile is 412, and stands."""
     grant = given(granting)

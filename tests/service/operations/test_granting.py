@@ -298,3 +298,43 @@ def test_what_a_later_release_wrote_is_left_alone() -> None:
             )
 
     play(steps())
+
+
+def test_a_revocation_counts_in_its_own_process_at_once() -> None:
+    """Though what it was told of a moment ago is still fresh."""
+
+    async def steps() -> None:
+        world = World()
+        await world.give()
+        granting = world.granting()
+        assert (await granting.revocations.word(ACME)).granted == {MARK}
+        assert world.recorded is not None
+        await granting.revoke(ACME, world.recorded, by="pool|boss")
+        assert MARK not in (await granting.revocations.word(ACME)).granted
+
+    play(steps())
+
+
+def test_who_is_at_it_is_left_the_time_for_it() -> None:
+    """A message that was sent before anything was done looks only once that must be over."""
+
+    async def steps() -> None:
+        world = World()
+        await world.give()
+        assert world.recorded is not None
+        world.records.once.records["acme", ID] = replace(
+            world.recorded, state=GrantState.REVOKING, over_at=milliseconds(BEGINNING)
+        )
+        world.queue.waiting.clear()
+        await world.granting().look_later(ACME, ID)
+        [sent] = [Work.decode(one.text) for one in world.queue.waiting]
+        again = milliseconds(BEGINNING) + 1000
+        assert int(sent.about["again"]) > again
+        for left in (1, 0):
+            world.timers.set_for.clear()
+            world.now = datetime.fromtimestamp((int(sent.about["again"]) - left) / 1000, UTC)
+            await world.granting().look(ACME, sent)
+            assert world.recorded.state is (GrantState.REVOKING if left else GrantState.REVOKED)
+            assert len(world.timers.set_for) == 1
+
+    play(steps())

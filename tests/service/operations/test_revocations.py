@@ -220,3 +220,26 @@ def test_a_request_without_time_ends_no_others_question() -> None:
         assert await patient
 
     asyncio.run(play())
+
+
+def test_closing_waits_for_what_it_ends() -> None:
+    """Nothing is left behind, though the records never answer."""
+
+    class Silent(MemoryRevocations):
+        """Answers never."""
+
+        async def word(self, tenant: Tenant) -> RunTimeWord:
+            """Wait."""
+            del tenant
+            return await asyncio.get_running_loop().create_future()
+
+    async def steps() -> int:
+        one = Process(records=Silent())
+        waiting = asyncio.ensure_future(one.revocations.word(ACME))
+        await asyncio.sleep(0)
+        await asyncio.wait_for(one.revocations.close(), 10)
+        left = len(asyncio.all_tasks() - {waiting}) - 1
+        await asyncio.gather(waiting, return_exceptions=True)
+        return left
+
+    assert asyncio.run(steps()) == 0
