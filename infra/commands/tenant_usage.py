@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra import names
 from infra.commands.account import Account
 from infra.stacks.config.reading import ConfigError
-from infra.stacks.config.tenants import configured, region, tenants
+from infra.stacks.config.tenants import configured, of_tier, region, tenants
 
 if TYPE_CHECKING:
     import argparse
@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="tenant ids; AWS or the embedded cloud as AWS_ENDPOINT_URL says",
     )
     which.add_argument("--all", action="store_true", help="every tenant that has a file")
+    which.add_argument("--tier", help="every tenant of this tier")
     parser.add_argument(
         "--since", type=date.fromisoformat, metavar="DAY", help="default: 29 days before --until"
     )
@@ -61,7 +62,10 @@ def run(options: argparse.Namespace, *, root: Path) -> int:
     Raises:
         ConfigError: no tenant is named, or one has no file.
     """
-    wanted = tenants(root) if options.all else list(dict.fromkeys(options.tenant))
+    if options.tier:
+        wanted = of_tier(root, options.tier)
+    else:
+        wanted = tenants(root) if options.all else list(dict.fromkeys(options.tenant))
     if not wanted:
         raise ConfigError("no tenant is named; `--all` takes every one that has a file")
     for tenant in wanted:

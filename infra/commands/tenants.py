@@ -40,8 +40,7 @@ from infra.commands.tenant_archive import command as archives
 from infra.policies import PolicyError
 from infra.stacks.config import file_schema
 from infra.stacks.config.reading import ConfigError
-from infra.stacks.config.tenants import configured, tenants
-from infra.stacks.config.terms import tiers_of
+from infra.stacks.config.tenants import configured, of_tier, tenants
 
 if TYPE_CHECKING:
     import argparse
@@ -163,21 +162,9 @@ def run(options: argparse.Namespace, *, root: Path) -> int:
 
 
 def _list(root: Path, tier: str | None) -> int:
-    for line in _listed(root, _of_tier(root, tier) if tier else tenants(root)):
+    for line in _listed(root, of_tier(root, tier) if tier else tenants(root)):
         _say(line)
     return 0
-
-
-def _of_tier(root: Path, tier: str) -> list[str]:
-    """The tenants whose files name a tier.
-
-    Raises:
-        ConfigError: there is no such tier, or a file is not of its form.
-    """
-    if tier not in (known := tiers_of(root)):
-        named = ", ".join(f"`{one}`" for one in known) or "none"
-        raise ConfigError(f"--tier: `{tier}` is no tier of the platform's file; there are: {named}")
-    return [tenant for tenant in tenants(root) if configured(root, tenant).tier == tier]
 
 
 def _move(options: argparse.Namespace, root: Path) -> int:
@@ -291,7 +278,7 @@ def _selected(options: argparse.Namespace, root: Path) -> list[str]:
             begun then.
     """
     if options.tier:
-        stacks = _of_tier(root, options.tier)
+        stacks = of_tier(root, options.tier)
     else:
         stacks = tenants(root) if options.all else list(dict.fromkeys(options.tenant))
     if not stacks:

@@ -30,6 +30,18 @@ def tenants(root: Path) -> list[str]:
     return [match["stack"] for match in stacks if match and match["stack"] != names.PLATFORM_STACK]
 
 
+def of_tier(root: Path, tier: str) -> list[str]:
+    """The ids of the tenants whose files name a tier.
+
+    Raises:
+        ConfigError: there is no such tier, or a file is not of its form.
+    """
+    if tier not in (known := tiers_of(root)):
+        named = ", ".join(f"`{one}`" for one in known) or "none"
+        raise ConfigError(f"--tier: `{tier}` is no tier of the platform's file; there are: {named}")
+    return [tenant for tenant in tenants(root) if configured(root, tenant).tier == tier]
+
+
 def of_tenant(root: Path, tenant: str) -> TenantPolicies:
     """What the tenant's stack file asks for of policies.
 
