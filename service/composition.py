@@ -53,8 +53,6 @@ from service.adapters.aws.webhooks import DynamoWebhooks, KmsWebhookSecrets
 from service.adapters.aws.work import SqsWorkQueue
 from service.adapters.cache.tenants import CachedTenantRegistry
 from service.adapters.webhooks.sender import PublicSender
-from service.api.app import create_app
-from service.api.console import ConsoleOrigins
 from service.domain.enrolments import DeviceEndpoint
 from service.domain.instants import now_in_utc
 from service.errors import ConfigurationError
@@ -106,6 +104,10 @@ def build(
     open_door: Callable[[Settings, Metrics], AwsDoor] = door_to_aws,
 ) -> Litestar:
     """The service on AWS, or on the embedded cloud if the settings give its endpoint."""
+    # Imported here: the worker has no routes, and does without the half second of what makes them.
+    from service.api.app import create_app  # noqa: PLC0415 - see above
+    from service.api.console import ConsoleOrigins  # noqa: PLC0415 - see above
+
     calls = AwsCalls(settings.aws)
     door = open_door(settings, metrics)
     operations = Operations(

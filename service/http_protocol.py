@@ -16,8 +16,8 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from service.api.problems import MEDIA_TYPE, problem_type
-from service.api.request_log import FAREWELL
+from service.api.problem_documents import MEDIA_TYPE, problem_type
+from service.api.request_state import FAREWELL
 from service.ports.metrics import REFUSED_BY_SERVER
 
 if TYPE_CHECKING:

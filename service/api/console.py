@@ -20,7 +20,7 @@ from litestar.params import FromPath
 
 from service.api.console_files import ConsoleFiles, accepts_gzip
 from service.api.health import PUBLIC
-from service.api.request_log import CACHING, CONTENT_POLICY
+from service.api.request_state import CACHING, CONTENT_POLICY
 from service.domain.tenants import Tenant
 from service.errors import NotFoundError
 

@@ -14,7 +14,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 
 from service.api.described_values import PARAMETERS, refined, with_values
 from service.api.examples import Examples
-from service.api.problems import MEDIA_TYPE, STATUS, TOKEN_FAULTS, problem_type
+from service.api.problem_documents import MEDIA_TYPE, STATUS, TOKEN_FAULTS, problem_type
 from service.domain.rates import Budget
 from service.errors import EnrolmentFault
 

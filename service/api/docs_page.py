@@ -12,7 +12,7 @@ from typing import Any, Final
 from litestar import Request, Response, get
 
 from service.api.health import PUBLIC
-from service.api.request_log import CONTENT_POLICY
+from service.api.request_state import CONTENT_POLICY
 
 SCRIPT: Final = Path(__file__).parent / "redoc" / "redoc.standalone.js"
 # Redoc writes its styles at run time, and its search runs in a worker that it makes of a blob.

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from service.api.guard import signed_in
 from service.api.parameters import Caller, Ops
-from service.api.request_log import FAREWELL
+from service.api.request_state import FAREWELL
 from service.domain.events import NOUNS, OF_DEVICES, OF_TARGETS, OF_TENANT, Event
 from service.errors import InvalidRequestError
 from service.operations.event_streams import LONGEST_SECONDS, StreamEnd, Told

@@ -11,7 +11,7 @@ from service.api.devices import DevicePageOut
 from service.api.guard import needs
 from service.api.parameters import Caller, Cursor, IdempotencyKey, Label, Limit, Ops, utc
 from service.api.preconditions import ETAG, IfMatch, expected, tagged
-from service.api.problems import type_of
+from service.api.problem_documents import type_of
 from service.cedar.group_tree import MAX_ANCESTORS
 from service.domain.device_filter import DeviceFilter
 from service.domain.group_records import MAX_DESCRIPTION, GroupRecord, KnownGroup

@@ -1,4 +1,4 @@
-"""The one table from an error to its problem document (RFC 9457)."""
+"""Answers every error by its problem document (RFC 9457)."""
 
 from http import HTTPStatus
 from typing import Any, Final
@@ -9,82 +9,30 @@ from litestar.enums import ParamType
 from litestar.exceptions import HTTPException
 
 from service.api.preconditions import quoted
+from service.api.problem_documents import MEDIA_TYPE, STATUS, TOKEN_FAULTS, document
 from service.api.rate_limits import retry_after
-from service.api.request_log import LEFT, PROBLEM
+from service.api.request_state import LEFT
 from service.errors import (
     CedarfleetError,
     CommandNotPublishedError,
     CommandUnconfirmedError,
-    ConflictError,
     DeviceNotConnectedError,
     DownloadNotStartedError,
     EnrolmentRefusedError,
     EnrolmentStateError,
-    EventsGoneError,
-    IdempotencyMismatchError,
     InvalidRequestError,
-    NotFoundError,
     NotInTierError,
-    OutOfTimeError,
     OverBudgetError,
-    OverShareError,
     PermissionDeniedError,
     PlanStaleError,
     PreconditionFailedError,
-    TenantSuspendedError,
     TokenFault,
     TooManyStreamsError,
     UnauthenticatedError,
     UnavailableError,
-    UpstreamError,
-    WrongMediaTypeError,
 )
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
-MEDIA_TYPE: Final = "application/problem+json"
-_TYPE: Final = "urn:cedarfleet:problem:"
-
-STATUS: Final[dict[type[Exception], tuple[HTTPStatus, str]]] = {
-    UnauthenticatedError: (HTTPStatus.UNAUTHORIZED, "unauthenticated"),
-    TenantSuspendedError: (HTTPStatus.FORBIDDEN, "tenant-suspended"),
-    NotInTierError: (HTTPStatus.FORBIDDEN, "not-in-tier"),
-    PermissionDeniedError: (HTTPStatus.FORBIDDEN, "permission-denied"),
-    NotFoundError: (HTTPStatus.NOT_FOUND, "not-found"),
-    WrongMediaTypeError: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type"),
-    InvalidRequestError: (HTTPStatus.BAD_REQUEST, "invalid-request"),
-    ConflictError: (HTTPStatus.CONFLICT, "conflict"),
-    PlanStaleError: (HTTPStatus.CONFLICT, "plan-stale"),
-    PreconditionFailedError: (HTTPStatus.PRECONDITION_FAILED, "precondition-failed"),
-    DeviceNotConnectedError: (HTTPStatus.CONFLICT, "device-not-connected"),
-    EnrolmentRefusedError: (HTTPStatus.UNAUTHORIZED, "enrolment-refused"),
-    EnrolmentStateError: (HTTPStatus.CONFLICT, "enrolment-impossible"),
-    IdempotencyMismatchError: (HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused"),
-    CommandNotPublishedError: (HTTPStatus.BAD_GATEWAY, "command-not-published"),
-    CommandUnconfirmedError: (HTTPStatus.GATEWAY_TIMEOUT, "command-unconfirmed"),
-    DownloadNotStartedError: (HTTPStatus.BAD_GATEWAY, "download-not-started"),
-    OverBudgetError: (HTTPStatus.TOO_MANY_REQUESTS, "over-budget"),
-    TooManyStreamsError: (HTTPStatus.TOO_MANY_REQUESTS, "too-many-streams"),
-    EventsGoneError: (HTTPStatus.GONE, "events-gone"),
-    OutOfTimeError: (HTTPStatus.GATEWAY_TIMEOUT, "out-of-time"),
-    OverShareError: (HTTPStatus.TOO_MANY_REQUESTS, "over-share"),
-    UnavailableError: (HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
-    UpstreamError: (HTTPStatus.BAD_GATEWAY, "upstream-refused"),
-}
-"""Status and type of each error of ours; what is not here is our own fault: a silent 500."""
-
-TOKEN_FAULTS: Final[dict[TokenFault, str]] = {
-    TokenFault.MISSING: "send `Authorization: Bearer TOKEN`: of a person the ID token of the"
-    " tenant's user pool, of a machine the access token",
-    TokenFault.MALFORMED: "the bearer token is not one RS256 token in its compact form",
-    TokenFault.UNKNOWN_TENANT: "the token's issuer is the user pool of no tenant here",
-    TokenFault.NOT_PROVED: "the token is not proved to be of the user pool that it names",
-    TokenFault.EXPIRED: "the token has expired: refresh it, or sign in again",
-    TokenFault.WRONG_KIND: "not a token for this API: a person sends the ID token, a machine the"
-    " access token, of an app client of the tenant",
-    TokenFault.REVOKED: "the token is of before its bearer was signed out, disabled or taken out of"
-    " a group: refresh it, or sign in again",
-}
-"""What the sender of a token is told, by the fault."""
 
 
 def from_error(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
@@ -189,16 +137,6 @@ HANDLERS: Final[dict[int | type[Exception], Any]] = {
 }
 
 
-def type_of(error: CedarfleetError) -> str:
-    """The `type` of the problem document of an error."""
-    return problem_type(STATUS[type(error)][1])
-
-
-def problem_type(slug: str) -> str:
-    """The stable `type` of a problem."""
-    return f"{_TYPE}{slug}"
-
-
 def _of_enrolment(
     error: EnrolmentRefusedError | EnrolmentStateError,
 ) -> tuple[dict[str, Any], dict[str, str]]:
@@ -261,18 +199,3 @@ def _answer(
 ) -> Response[dict[str, Any]]:
     content = document(request.scope, status, slug, detail=detail, members=members)
     return Response(content, status_code=status, headers=headers, media_type=MEDIA_TYPE)
-
-
-def document(
-    scope: Any, status: HTTPStatus, slug: str, *, detail: str | None, members: dict[str, Any]
-) -> dict[str, Any]:
-    """The members of a problem document, in their order; the request's log line names it too."""
-    scope["state"][PROBLEM] = slug
-    told: dict[str, Any] = {
-        "type": problem_type(slug),
-        "title": status.phrase,
-        "status": int(status),
-    }
-    if detail:
-        told["detail"] = detail
-    return told | {"request_id": scope["state"].get("request_id"), **members}

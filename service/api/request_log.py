@@ -22,6 +22,7 @@ from litestar.types import (
 
 from service import deadline
 from service.api import rate_limits
+from service.api.request_state import CACHING, CONTENT_POLICY, LEFT, PROBLEM
 from service.domain.instants import new_ulid
 from service.operations.operations import Operations
 from service.ports.metrics import PROBLEMS, REQUESTS
@@ -30,16 +31,6 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 _CALLERS_ID: Final = re.compile(rb"[A-Za-z0-9-]{8,64}")
 _TRACE: Final = re.compile(rb"[A-Za-z0-9=;:-]{8,200}")
 _NONE: Final = "none"
-LEFT: Final = "left"
-"""In a request's state: its caller was gone before the body had come."""
-PROBLEM: Final = "problem"
-"""In a request's state: the slug of the problem that it was answered with."""
-FAREWELL: Final = "farewell"
-"""In a request's state: the last bytes of a stream whose reader is given up, if it has any."""
-CONTENT_POLICY: Final = "content_policy"
-"""In a request's state: what its answer lets a browser load, if that is anything."""
-CACHING: Final = "caching"
-"""In a request's state: how long its answer may be kept, if it may."""
 _NOTHING: Final = "default-src 'none'; frame-ancestors 'none'"
 _SUMMED_UP: Final = (LEFT, PROBLEM)
 _HEADERS: Final = (

@@ -11,7 +11,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from service.api import rate_limits
-from service.api.problems import MEDIA_TYPE, STATUS, document
+from service.api.problem_documents import MEDIA_TYPE, STATUS, document
 from service.errors import OverBudgetError
 from service.operations.operations import Operations
 

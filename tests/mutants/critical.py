@@ -210,10 +210,13 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
     ),
     "service/api/parameters.py": (f"{_API}/test_commands.py", f"{_API}/test_guard.py"),
     "service/api/query.py": (f"{_API}/test_device_filters.py",),
-    "service/api/problems.py": (
-        f"{_API}/test_problems.py",
-        f"{_API}/test_bad_input.py",
-        f"{_API}/test_commands.py",
+    **dict.fromkeys(
+        ("service/api/problem_documents.py", "service/api/problems.py"),
+        (
+            f"{_API}/test_problems.py",
+            f"{_API}/test_bad_input.py",
+            f"{_API}/test_commands.py",
+        ),
     ),
     "service/bounded_cache.py": ("tests/service/test_bounded_cache.py",),
     "service/adapters/cache/tenants.py": ("tests/service/adapters/cache/test_tenants.py",),

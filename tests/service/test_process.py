@@ -139,15 +139,23 @@ def test_a_start_that_cannot_be_says_why_and_ends_with_2() -> None:
 
 
 def test_the_process_needs_no_local_cloud_and_no_pulumi() -> None:
-    """What the image leaves out is not imported: embedded cloud, Pulumi, the Cedar engine."""
-    imported = "import service.__main__, service.server, service.worker, sys"
-    program = f"{imported}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    """Neither is imported, nor the tests' client; nor, for the worker, the web framework."""
+    program = """
+import service.__main__, service.worker, sys
+worker = {name.split(".")[0] for name in sys.modules}
+import service.server, service.api.app
+print(*worker)
+print(*{name.split(".")[0] for name in sys.modules})
+"""
     seen = subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
-    ).stdout.split()
-    assert "litestar" in seen
-    assert not {"infra", "pulumi", "ministack", "httpx", "pytest"} & set(seen)
+    ).stdout.splitlines()
+    worker, both = (set(line.split()) for line in seen)
+    assert "uvicorn" in worker, "it tells its measures"
+    assert "litestar" not in worker
+    assert "litestar" in both
+    assert not {"infra", "pulumi", "ministack", "httpx", "pytest"} & both

@@ -13,7 +13,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import SkipValidation  # noqa: TC002 - Litestar reads it at run time
 from litestar.testing import TestClient
 
-from service.api import problems
+from service.api import problem_documents
 from service.api.app import create_app
 from service.api.guard import (
     ByCode,
@@ -145,7 +145,9 @@ def test_every_error_of_ours_has_its_line_in_the_table() -> None:
         for child in children:
             yield from leaves(child)
 
-    unmapped = {kind.__name__ for kind in leaves(CedarfleetError) if kind not in problems.STATUS}
+    unmapped = {
+        kind.__name__ for kind in leaves(CedarfleetError) if kind not in problem_documents.STATUS
+    }
     assert unmapped == {"ConfigurationError"}
 
 
@@ -221,7 +223,7 @@ def test_each_operation_is_named_and_tells_its_problems(service: ServiceUnderTes
 def test_every_status_of_the_table_has_words(service: ServiceUnderTest) -> None:
     """A new error with a status of its own is told by the document, or this fails."""
     told = {int(status) for status in described_statuses(service)}
-    assert {int(status) for status, _ in problems.STATUS.values()} <= told
+    assert {int(status) for status, _ in problem_documents.STATUS.values()} <= told
 
 
 def described_statuses(service: ServiceUnderTest) -> set[str]:

@@ -15,7 +15,7 @@ from service.adapters.memory.memory_ports import MemoryPorts
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.adapters.metrics.embedded_format import DIMENSIONS, NAMESPACE
 from service.api.app import create_app
-from service.api.problems import STATUS
+from service.api.problem_documents import STATUS
 from service.domain.events import EventType
 from service.operations.operations import Operations
 from service.ports.metrics import DECISIONS, HAPPENED, PROBLEMS
