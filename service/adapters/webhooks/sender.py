@@ -15,6 +15,7 @@ import socket
 import ssl
 import time
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import httptools
@@ -59,6 +60,12 @@ async def resolved(host: str) -> Sequence[str]:
     return [str(one[4][0]) for one in found]
 
 
+@cache
+def believed() -> ssl.SSLContext:
+    """The system's authorities, read once a process: that takes some 25 ms."""
+    return ssl.create_default_context()
+
+
 @dataclass(frozen=True, kw_only=True)
 class PublicSender:
     """Answers ``ports.WebhookSender``.
@@ -74,7 +81,7 @@ class PublicSender:
     callable_of: Callable[[Sequence[str]], Sequence[str]] = callable_addresses
     port: int = _PORT
     seconds: float = SECONDS
-    tls: ssl.SSLContext = field(default_factory=ssl.create_default_context, repr=False)
+    tls: ssl.SSLContext = field(default_factory=believed, repr=False)
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Sent:
         began = time.monotonic()
