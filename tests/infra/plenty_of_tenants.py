@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from infra.commands.run_report import RunReport
 
+_NOTHING_COMPILED: Final = "PYTHONDONTWRITEBYTECODE"
 _MODEL: Final = "globex"  # with policies and a grant of its own
 _COMMAND: Final = (
     "import sys, pathlib; from infra.__main__ import main; "
@@ -109,9 +110,10 @@ class PlentyOfTenants:
         return seen
 
     def _environment(self) -> dict[str, str]:
-        """As an operator's: what is compiled once is kept, here beside the runs."""
-        kept = {key: one for key, one in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-        own = {"PYTHONPYCACHEPREFIX": str(self.state / "compiled"), "PYTHONUNBUFFERED": "1"}
+        """As an operator's: what is compiled once is kept, beside the runs if not in its place."""
+        kept = {key: one for key, one in os.environ.items() if key != _NOTHING_COMPILED}
+        beside = {"PYTHONPYCACHEPREFIX": str(self.state / "compiled")}
+        own = {"PYTHONUNBUFFERED": "1"} | (beside if _NOTHING_COMPILED in os.environ else {})
         return {**kept, **own, "PYTHONPATH": str(ROOT)}
 
 
