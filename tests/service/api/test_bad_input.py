@@ -122,6 +122,7 @@ def test_nesting_within_the_limit_of_size_is_refused(service: ServiceUnderTest) 
         "POST", URL, content=body.encode(), headers={"Content-Type": "application/json"}
     )
     assert answer.status_code == 400, answer.text
+    assert answer.json()["errors"] == [{"field": "body", "problem": "is nested too deeply"}]
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -180,6 +181,7 @@ def test_a_fault_of_ours_says_nothing_but_its_request(service: ServiceUnderTest)
         ('{"name": "reboot", "name": "stop"}', "name"),
         ('{"name": "reboot", "arguments": {"a": {"b": 1, "b": 2}}}', "b"),
         ('{"name": "reboot", "arguments": {"\\u0061": 1, "a": 2}}', "a"),
+        ('{"name": "reboot", "arguments": {"first": 0, "c": 1, "c": 2}}', "c"),
     ],
 )
 def test_a_member_that_stands_twice_is_refused(

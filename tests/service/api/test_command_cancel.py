@@ -94,7 +94,7 @@ def test_what_is_over_cannot_be_canceled(service: ServiceUnderTest) -> None:
     assert answer.status_code == 409
     assert "it is `succeeded`" in answer.json()["detail"]
     service.ports.command_records.states[command] = []
-    service.ports.clock.now = NOON + timedelta(seconds=61)
+    service.ports.clock.now = NOON + timedelta(seconds=60, milliseconds=1)
     assert "it is `expired`" in cancel(service, command).json()["detail"]
     service.ports.clock.now = NOON
     records = service.ports.command_records.once.records

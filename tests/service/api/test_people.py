@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from service.domain.people import Person
+from service.domain.rates import microseconds
+from service.operations.people import CHANGES
 
 if TYPE_CHECKING:
     import httpx
@@ -148,6 +151,16 @@ def test_a_wrong_invitation_names_the_member(
     answer = service.call("POST", URL, json=body)
     assert answer.status_code == 400, answer.text
     assert [one["field"] for one in answer.json()["errors"]] == [field]
+
+
+def test_invitations_wait_for_their_turn(service: ServiceUnderTest) -> None:
+    """What all tenants of the account share is used up: 503, and nobody was invited."""
+    at = microseconds(time.time() + 5)  # so that no token comes meanwhile
+    service.ports.buckets.rows[CHANGES.key] = at + CHANGES.rate.span
+    body = {"email": "new@acme.test", "groups": ["operators"]}
+    waits = service.call("POST", URL, json=body)
+    assert (waits.status_code, "Retry-After" in waits.headers) == (503, True)
+    assert service.call("GET", URL).json()["people"] == []
 
 
 def test_an_address_that_is_taken_is_a_conflict(service: ServiceUnderTest) -> None:

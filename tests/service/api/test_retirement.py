@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from service.domain.permissions import Permission
+from service.domain.rates import microseconds
+from service.operations.retirement import RETIREMENTS
 from service.settings import JobSettings
 from tests.service.requests import signing_request
 
@@ -153,3 +156,12 @@ def work(service: ServiceUnderTest) -> None:
                 await worker.handle(received)
 
     asyncio.run(run())
+
+
+def test_ends_of_devices_wait_for_their_turn(service: ServiceUnderTest) -> None:
+    """What all tenants of the account share is used up: 503, and the device is as it was."""
+    at = microseconds(time.time() + 5)  # so that no token comes meanwhile
+    service.ports.buckets.rows[RETIREMENTS.key] = at + RETIREMENTS.rate.span
+    waits = retire(service)
+    assert (waits.status_code, "Retry-After" in waits.headers) == (503, True)
+    assert service.call("GET", "/v1/devices/press-01").json()["retired_at"] is None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from service.cedar.group_tree import MAX_ANCESTORS
+from service.cedar.group_tree import MAX_ANCESTORS, CircularGroupsError, with_ancestors
 from service.domain.groups import DeviceGroup, check_groups, find_group
 from service.errors import InvalidRequestError
 
@@ -61,3 +61,19 @@ def test_groups_that_go_together(tenant: Tenant, groups: Sequence[str], words: s
     with pytest.raises(InvalidRequestError, match=words) as caught:
         check_groups(tenant, groups)
     assert caught.value.field == "groups"
+
+
+@pytest.mark.parametrize(
+    ("parents", "circle"),
+    [
+        ({"a": ("a",)}, "`a` in `a`"),
+        ({"a": ("b",), "b": ("c",), "c": ("b",)}, "`b` in `c` in `b`"),
+    ],
+)
+def test_a_group_that_lies_in_itself_is_named(
+    parents: dict[str, tuple[str, ...]], circle: str
+) -> None:
+    """With the way that leads back; groups that meet above are no circle."""
+    with pytest.raises(CircularGroupsError, match=circle):
+        with_ancestors(["a"], parents)
+    assert with_ancestors(["a", "b"], {"a": ("c", "d"), "b": ("d",)}) == ("a", "b", "c", "d")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from service.adapters.aws.client.failures import AwsRefusalError
-from service.adapters.aws.conditional_rows import ABSENT, at, put
+from service.adapters.aws.conditional_rows import ABSENT, at, put, unchanged
 from tests.service.adapters.aws.answered_line import Refusal
 
 if TYPE_CHECKING:
@@ -43,3 +43,24 @@ def test_a_row_is_stored_or_refused_for_another_reason(door: AnsweredDoor, acme:
     door.answer = lambda _: Refusal("AccessDeniedException", 403)
     with pytest.raises(AwsRefusalError):
         asyncio.run(put(calls, "rows", ITEM, **ABSENT))
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({"sk": {"S": "s"}}, {"ConditionExpression": "attribute_exists(sk)"}),
+        (
+            {"sk": {"S": "s"}, "state": {"S": "a"}, "at": {"N": "1"}},
+            {
+                "ConditionExpression": "attribute_exists(sk) AND #row0 = :row0 AND #row1 = :row1",
+                "ExpressionAttributeNames": {"#row0": "at", "#row1": "state"},
+                "ExpressionAttributeValues": {":row0": {"N": "1"}, ":row1": {"S": "a"}},
+            },
+        ),
+    ],
+)
+def test_a_row_is_unchanged_in_all_that_it_holds(
+    row: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    """DynamoDB refuses names and values that are empty."""
+    assert unchanged(row) == expected

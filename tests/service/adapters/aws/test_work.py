@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from service.adapters.aws.work import SqsWorkQueue
-from service.domain.work import Work, WorkKind
+from service.domain.work import ReceivedWork, Work, WorkKind
 from service.errors import UnavailableError, UpstreamError
 from service.settings import WorkSettings
 
@@ -59,3 +59,46 @@ def test_what_nobody_says_was_taken_is_not_sent(
     door.answer = lambda _: said
     with pytest.raises(UpstreamError):
         asyncio.run(queue.send(WORK[:number]))
+
+
+def test_each_call_says_what_sqs_needs(door: AnsweredDoor, queue: SqsWorkQueue) -> None:
+    """A delay only where there is one, a poll shorter than the door's patience, the receipt."""
+    door.answer = lambda call: {"MessageId": "m1"} if call.operation == "SendMessage" else {}
+    received = ReceivedWork(receipt="r1", text="", attempt=1)
+
+    async def calls() -> None:
+        await queue.send(WORK[:1])
+        await queue.send(WORK[:1], delay_seconds=5)
+        await queue.receive()
+        await queue.done(received)
+        await queue.hold(received)
+        await queue.postpone(received, seconds=7)
+
+    asyncio.run(calls())
+    url = queue.settings.queue_url
+    message = {"QueueUrl": url, "MessageBody": WORK[0].encode(), "MessageGroupId": "acme"}
+    held = {"QueueUrl": url, "ReceiptHandle": "r1"}
+    sent, later, poll, done, hold, postponed = door.calls
+    assert (sent.operation, sent.arguments) == ("SendMessage", message)
+    assert later.arguments == message | {"DelaySeconds": 5}
+    assert (poll.operation, poll.arguments["WaitTimeSeconds"]) == ("ReceiveMessage", 4)
+    assert (done.operation, done.arguments) == ("DeleteMessage", held)
+    seconds = queue.settings.handling_seconds
+    assert (hold.operation, hold.arguments) == (
+        "ChangeMessageVisibility",
+        held | {"VisibilityTimeout": seconds},
+    )
+    assert postponed.arguments == held | {"VisibilityTimeout": 7}
+
+
+def test_what_is_received_says_how_often_and_since_when(
+    door: AnsweredDoor, queue: SqsWorkQueue
+) -> None:
+    """As SQS counts it; what it does not say is the first time."""
+    told = {"ApproximateReceiveCount": "3", "SentTimestamp": "7"}
+    message = {"ReceiptHandle": "r1", "Body": "text"}
+    door.answer = lambda _: {"Messages": [message | {"Attributes": told}, message]}
+    assert asyncio.run(queue.receive()) == (
+        ReceivedWork(receipt="r1", text="text", attempt=3, sent_at=7),
+        ReceivedWork(receipt="r1", text="text", attempt=1, sent_at=0),
+    )
