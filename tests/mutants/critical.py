@@ -121,6 +121,7 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
         f"{_API}/test_downloads.py",
         f"{_API}/test_files.py",
         f"{_API}/test_selected_plans.py",
+        f"{_API}/test_download_lists.py",
         f"{_OPERATIONS_TESTS}/test_canceled_rollout.py",
     ),
     "service/operations/once.py": (f"{_API}/test_commands.py", f"{_API}/test_downloads.py"),

@@ -24,6 +24,7 @@ from service.errors import (
     DeviceNotConnectedError,
     IdempotencyMismatchError,
     InvalidRequestError,
+    UnavailableError,
     UpstreamError,
 )
 from service.operations.authorization import Access, RequestFacts
@@ -265,6 +266,23 @@ def test_a_record_whose_answer_was_lost_has_its_place(principal: Principal) -> N
     ports.clock.now = AT + timedelta(milliseconds=CLAIM_MS + 1)
     again = asyncio.run(commands.send(access, request))
     assert (again.command_id, again.state) == (stored, CommandRecordState.RECEIVED)
+    assert len(ports.broker.sent) == 1
+
+
+def test_what_surely_did_not_leave_is_sent_by_a_repeat(principal: Principal) -> None:
+    """The broker has no time now: nothing left, the record says so, and its key sends it."""
+    ports, commands, access = made(principal)
+    ports.broker.available = False
+    ports.broker.failure = UnavailableError("the device broker", is_lost=False)
+    request = CommandRequest(
+        device="press-07", name="reboot", arguments={}, timeout_seconds=60, idempotency_key="k"
+    )
+    with pytest.raises(CommandNotPublishedError):
+        asyncio.run(commands.send(access, request))
+    [record] = ports.command_records.once.records.values()
+    assert record.state is CommandRecordState.CREATED
+    ports.broker.available, ports.broker.answer = True, RECEIVED
+    assert asyncio.run(commands.send(access, request)).state is CommandRecordState.RECEIVED
     assert len(ports.broker.sent) == 1
 
 
