@@ -102,9 +102,16 @@ ROWS: Final = (
         reason="it makes no bucket",
     ),
     Row(
+        id="plan-of-a-pool",
+        statement="One UpdateUserPool takes a pool from Plus to Lite: it names the plan and leaves "
+        "threat protection out, while a risk configuration still stands",
+        reason="50 calls have no room for it, and Cognito charges for each person on Plus: "
+        "`tenants move` of the throw-away tenant, up and down",
+    ),
+    Row(
         id="recorded-resources",
         statement="So have the calls that the provider would make for load balancer, DNS, "
-        "ECS service and autoscaling, which are only recorded",
+        "ECS service, autoscaling and risks that Cognito sees, which are only recorded",
         reason="they stand for hours and need a domain of one's own: `pulumi up -s platform`",
     ),
     Row(

@@ -215,6 +215,28 @@ def _scaling_policy(_made: str, inputs: dict[str, Any]) -> list[Call]:
     return [("application-autoscaling", "PutScalingPolicy", parameters)]
 
 
+def _risk_configuration(_: str, inputs: dict[str, Any]) -> list[Call]:
+    takeover = inputs.get("accountTakeoverRiskConfiguration", {}).get("actions", {})
+    stolen = inputs.get("compromisedCredentialsRiskConfiguration", {}).get("actions", {})
+    parameters = _given(
+        UserPoolId=inputs.get("userPoolId"),
+        AccountTakeoverRiskConfiguration={
+            "Actions": {
+                f"{level.capitalize()}Action": {
+                    "EventAction": takeover[f"{level}Action"]["eventAction"],
+                    "Notify": takeover[f"{level}Action"]["notify"],
+                }
+                for level in ("low", "medium", "high")
+                if f"{level}Action" in takeover
+            }
+        },
+        CompromisedCredentialsRiskConfiguration={
+            "Actions": {"EventAction": stolen.get("eventAction")}
+        },
+    )
+    return [("cognito-idp", "SetRiskConfiguration", parameters)]
+
+
 CALLS: Final[Mapping[str, Calls]] = {
     "aws:lb/loadBalancer:LoadBalancer": _load_balancer,
     "aws:lb/targetGroup:TargetGroup": _target_group,
@@ -224,4 +246,5 @@ CALLS: Final[Mapping[str, Calls]] = {
     "aws:ecs/service:Service": _service,
     "aws:appautoscaling/target:Target": _scaling_target,
     "aws:appautoscaling/policy:Policy": _scaling_policy,
+    "aws:cognito/riskConfiguration:RiskConfiguration": _risk_configuration,
 }

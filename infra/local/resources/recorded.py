@@ -3,9 +3,9 @@
 The engine's result names them.
 
 Load balancer, proofs of domains, DNS and autoscaling belong to the path of requests on AWS; the
-embedded service is a process that is called directly. Only the shape of their outputs follows AWS,
-nothing listens, and no state is proven. The calls that the provider would make are checked all the
-same (`provider_calls`).
+embedded service is a process that is called directly. What Cognito does about a risk is its own.
+Only the shape of their outputs follows AWS, nothing listens, and no state is proven. The calls that
+the provider would make are checked all the same (`provider_calls`).
 """
 
 # ruff: noqa: A002 - `id` is Pulumi's word, and the engine's
@@ -104,6 +104,14 @@ def _balancer(made: str, inputs: dict[str, Any]) -> dict[str, Any]:
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {
+    # Nobody's sign-in is judged here, so there is nothing to act on.
+    "aws:cognito/riskConfiguration:RiskConfiguration": Recorded(
+        "aws:cognito/riskConfiguration:RiskConfiguration",
+        lambda _, inputs: str(inputs["userPoolId"]),
+        lambda _made, _inputs: {},
+        "userPoolId",
+        "clientId",
+    ),
     "aws:lb/loadBalancer:LoadBalancer": Recorded(
         "aws:lb/loadBalancer:LoadBalancer",
         _arn("elasticloadbalancing", "loadbalancer/app"),

@@ -32,6 +32,14 @@ _ARN = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:loadbalancer/app/
         ),
         ("aws:ecs/service:Service", {"name": "s", "launchType": "CLOUD"}, "enum value set"),
         (
+            "aws:cognito/riskConfiguration:RiskConfiguration",
+            {
+                "userPoolId": "eu-central-1_AbCd12345",
+                "compromisedCredentialsRiskConfiguration": {"actions": {"eventAction": "ASK"}},
+            },
+            "enum value set",
+        ),
+        (
             "aws:appautoscaling/target:Target",
             {"serviceNamespace": "ecs", "resourceId": "r"},
             "'ScalableDimension'",
