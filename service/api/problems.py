@@ -8,6 +8,7 @@ from litestar import Request, Response
 from litestar.enums import ParamType
 from litestar.exceptions import HTTPException
 
+from service import request_line
 from service.api.preconditions import quoted
 from service.api.problem_documents import MEDIA_TYPE, STATUS, TOKEN_FAULTS, document
 from service.api.rate_limits import retry_after
@@ -43,7 +44,7 @@ def from_error(request: Request[Any, Any, Any], error: Exception) -> Response[di
     detail: str | None = str(error)
     match error:
         case UnauthenticatedError():
-            log.warning("request.unauthenticated", reason=error.reason)
+            request_line.unauthenticated(error.reason)
             detail = TOKEN_FAULTS[error.fault]
             members = {"code": error.fault.value}
             headers["WWW-Authenticate"] = _challenge(error.fault)

@@ -1,5 +1,7 @@
 """Around every request: an id, one log line that sums it up, its measure, and headers of any path.
 
+What the policies decided and why a token proved nothing stands in that line too (``request_line``).
+
 The id is ours, so that no two requests share one in the audit trail. What a caller or the load
 balancer calls the request stands beside it, under names that say whose it is.
 """
@@ -20,7 +22,7 @@ from litestar.types import (
     WebSocketReceiveMessage,
 )
 
-from service import deadline
+from service import deadline, request_line
 from service.api import rate_limits
 from service.api.request_state import CACHING, CONTENT_POLICY, LEFT, PROBLEM
 from service.domain.instants import new_ulid
@@ -54,6 +56,7 @@ def around_requests(app: ASGIApp, operations: Operations, request_seconds: float
             return
         started = time.perf_counter()
         deadline.begin(request_seconds)
+        said = request_line.begin()
         request_id = new_ulid(int(time.time() * 1000))
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
@@ -108,6 +111,7 @@ def around_requests(app: ASGIApp, operations: Operations, request_seconds: float
                 milliseconds=round(seconds * 1000, 1),
                 answer_bytes=size,
                 **{name: state[name] for name in _SUMMED_UP if name in state},
+                **said,
             )
 
     return handle

@@ -21,7 +21,7 @@ from service.cedar.entities import USER
 from service.cedar.evaluator import evaluation_of
 from service.cedar.explanation import MOST_CANDIDATES, Candidate, explained, nearest
 from service.cedar.pieces import Piece, filled, holds, named_alone, piece_of, with_ancestors
-from service.cedar.reads import Reads, texts_beside
+from service.cedar.reads import Reads, context_members, texts_beside
 from service.cedar.request import ACTION, TOKEN
 from service.cedar.shared_statements import shared_est
 from service.cedar.statement import named_entities
@@ -116,6 +116,7 @@ class CompiledPolicies:
         self._slices: OrderedDict[tuple[str, ...], cedarpy.PolicySet] = OrderedDict()
         self._reads: dict[str, Reads | None] = {}
         self._kinds: dict[str, object] = {}
+        self._members: dict[str, frozenset[str] | None] = {}
         self._candidates: dict[str, Candidate] = {}
         self._applying = {piece.id: piece for able in self._able.values() for piece in able}
         self.size = sum(len(piece.est) for piece in self._applying.values())
@@ -194,7 +195,9 @@ class CompiledPolicies:
         fits = self._schema.conformance
         given = fits.entities(request.action, about, entities.values())
         schema = fits.schema_for(request)
-        answer = cedarpy.is_authorized(request.asked(), policies, given, schema)
+        # What no policy can read the engine need not: it takes as long for a moment as for them.
+        seen = self._members_read(request.action) if schema is None else None
+        answer = cedarpy.is_authorized(request.asked(seen), policies, given, schema)
         evaluation = evaluation_of(answer)
         if schema is not None:
             fits.fitted(request)
@@ -227,6 +230,13 @@ class CompiledPolicies:
                 known = put[kind] = (request, self.evaluate(request))
             found.append(known[1])
         return found
+
+    def _members_read(self, action: str) -> frozenset[str] | None:
+        """Members of the context that policies of the action can read; ``None``: all of them."""
+        if action not in self._members:
+            ests = [json.loads(piece.est) for piece in self._of(action)]
+            self._members[action] = context_members(est.get("conditions", ()) for est in ests)
+        return self._members[action]
 
     def _told_apart(self, action: str) -> object:
         """Equal for actions to which the same policies apply, none of which looks at the action."""

@@ -128,6 +128,47 @@ class _Found:
             self.named.add(EntityUid(**one["Value"]["__entity"]))
 
 
+def context_members(policies: Iterable[object]) -> frozenset[str] | None:
+    """The members of the context that some policies can read; ``None``: they may read all of it.
+
+    A record's members are read by their names alone: there is no other way to one (Cedar language
+    reference, "Operators").
+
+    Args:
+        policies: in Cedar's JSON form, or parts of such.
+    """
+    found: set[str] = set()
+    try:
+        for policy in policies:
+            _members(policy, found)
+    # Fail closed: what is not understood may read anything.
+    except (UnreadablePolicyError, KeyError, TypeError, AttributeError):
+        return None
+    return frozenset(found)
+
+
+def _members(node: object, found: set[str]) -> None:
+    if isinstance(node, list):
+        for item in cast("list[object]", node):
+            _members(item, found)
+        return
+    if not isinstance(node, dict):
+        return
+    for operator, part in cast("dict[str, object]", node).items():
+        if operator == "Value":
+            continue  # a literal
+        if operator == "Var" and part == "context":
+            raise UnreadablePolicyError("the context as a whole")
+        parts = cast("dict[str, object]", part) if isinstance(part, dict) else {}
+        if operator in _OF_NAME and parts.get("left") == {"Var": "context"}:
+            name = parts["attr"]
+            if not isinstance(name, str):
+                raise UnreadablePolicyError("a member of another form")
+            found.add(name)
+        else:
+            _members(part, found)
+
+
 def texts_beside(node: object, member: str) -> Iterator[str]:
     """The texts with which a policy compares a set of the context, by one of Cedar's operators.
 

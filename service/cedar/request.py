@@ -179,10 +179,18 @@ class AuthorizationRequest:
         """The request in Cedar's JSON form, without its entities."""
         return self._with({name: json_value(value) for name, value in self.context.items()})
 
-    def asked(self) -> dict[str, Any]:
-        """The same for the engine, which takes the context as text."""
-        members = {name: json_value(value) for name, value in self.context.items()}
-        return self._with(msgspec.json.encode(members).decode())
+    def asked(self, members: frozenset[str] | None = None) -> dict[str, Any]:
+        """The same for the engine, which takes the context as text.
+
+        Args:
+            members: of the context, without the others; ``None``: all.
+        """
+        seen = {
+            name: json_value(value)
+            for name, value in self.context.items()
+            if members is None or name in members
+        }
+        return self._with(msgspec.json.encode(seen).decode())
 
     def _with(self, context: Any) -> dict[str, Any]:
         return {

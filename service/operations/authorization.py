@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NoReturn
 
-import structlog
-
+from service import request_line
 from service.cedar.decision import Allowed, Refusal
 from service.cedar.entities import ARTIFACT, DEVICE, USER
 from service.cedar.request import AuthorizationRequest
@@ -36,7 +35,6 @@ _OF_THE_TOKEN: Final = frozenset(
 )
 """Claims that tell of the token itself, which no policy sees (source: Verified Permissions user
 guide, "Mapping Amazon Cognito tokens to schema"): the audit does without them."""
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -292,8 +290,7 @@ class Access:
         self._check_declared(action)
         request = self._request(action, entities, purpose)
         decision = await self.authorizer.decide(self.principal, request)
-        log.info(
-            "access.decided",
+        request_line.decided(
             action=action,
             resource=str(request.resource),
             allowed=isinstance(decision, Allowed),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from service import request_line
 from service.ports.metrics import DECISIONS, REQUESTS
 
 if TYPE_CHECKING:
@@ -41,6 +43,46 @@ def test_one_line_and_one_measure_sum_a_request_up(service: ServiceUnderTest) ->
     measured = service.ports.metrics.labels_of(REQUESTS)
     known = {("GET", "/v1/devices/{device}", status) for status in ("200", "404")}
     assert measured >= known | {("GET", "none", "404")}
+
+
+def test_the_line_says_what_was_decided(service: ServiceUnderTest) -> None:
+    """Each decision in its order with who made it, and no line beside for it."""
+    patch, command = {"region": "eu"}, {"name": "reboot"}
+    for method, path, as_, body, decisions in (
+        ("GET", "/v1/me", "managers", None, None),
+        ("GET", "/v1/devices/press-01", "managers", None, [("ViewDevice", True)]),
+        ("PATCH", "/v1/devices/press-01", "managers", patch, [("ConfigureDevice", True)] * 2),
+        ("POST", COMMANDS, "nobodies", command, [("OperateDevice", False)]),
+    ):
+        with structlog.testing.capture_logs() as logs:
+            service.call(method, path, as_=as_, json=body)
+        told = done(logs).get("decisions")
+        assert (told and [(one["action"], one["allowed"]) for one in told]) == decisions
+        assert "access.decided" not in {line["event"] for line in logs}
+        for one in told or ():
+            assert one["resource"] == 'Fleet::Device::"press-01"'
+            assert one["by"] in ("store", "copy")
+
+
+def test_the_line_stays_short_whatever_is_decided() -> None:
+    """Of very many decisions the first are told, and how many more there were."""
+    said = contextvars.copy_context().run(_decide_often, request_line.MOST_DECISIONS + 3)
+    assert [one["number"] for one in said["decisions"]] == [*range(request_line.MOST_DECISIONS)]
+    assert said["more_decisions"] == 3
+
+
+def _decide_often(times: int) -> dict[str, Any]:
+    said = request_line.begin()
+    for number in range(times):
+        request_line.decided(number=number)
+    return said
+
+
+def test_the_worker_has_a_line_for_each_decision() -> None:
+    """Nothing sums its requests up: there are none."""
+    with structlog.testing.capture_logs() as logs:
+        contextvars.Context().run(request_line.decided, action="OperateDevice")
+    assert logs == [{"event": "access.decided", "log_level": "info", "action": "OperateDevice"}]
 
 
 def test_decisions_are_counted_by_action_and_outcome(service: ServiceUnderTest) -> None:
@@ -79,6 +121,7 @@ def test_the_line_says_whose_request_it_was(service: ServiceUnderTest) -> None:
             service.call("GET", "/v1/me", headers=given)
         line = done(logs)
         assert (line.get("tenant"), line.get("principal")) == whose
+        assert ("unauthenticated" in line) == (token is not None)
 
 
 def test_a_caller_that_left_is_no_fault_of_ours(service: ServiceUnderTest) -> None:

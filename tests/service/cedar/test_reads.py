@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.cedar.compiled import CompiledPolicies
 from service.cedar.device_facts import DEVICE_FACTS, FACTS_OF, device_attributes
-from service.cedar.reads import Reads
+from service.cedar.evaluator import Evaluator
+from service.cedar.reads import Reads, context_members
 from service.cedar.request import AuthorizationRequest, RequestContext, TokenBearer
 from service.cedar.statement import statement_est
 from service.cedar.values import EntityUid
@@ -180,3 +182,47 @@ def test_each_attribute_of_the_schema_names_its_facts() -> None:
         for attribute in device_attributes({fact: text}):
             assert fact in FACTS_OF[attribute]
     assert "time_zone" in FACTS_OF["utc_offset"]  # of the moment: `Entity.at`
+
+
+OF_THE_CONTEXT: Final = (
+    ("true", set[str]()),
+    ("context.emergency", {"emergency"}),
+    ('context has now && context.now.toTime() >= duration("22h")', {"now"}),
+    ('context has source_ip && context.source_ip.isInRange(ip("10.0.0.0/8"))', {"source_ip"}),
+    ("context.targets > 3", {"targets"}),
+    ("context has targets", {"targets"}),
+    (
+        'if context.emergency then context has via else context.reason like "*x*"',
+        {"emergency", "via", "reason"},
+    ),
+    ("context has token && context.token.scope.contains(context.token.sub)", {"token"}),
+    ("[context].contains(context)", None),
+    ("context == {emergency: true}", None),
+    ("{a: context}.a.emergency", None),
+)
+
+
+@pytest.mark.parametrize(("condition", "members"), OF_THE_CONTEXT)
+def test_what_no_policy_reads_of_a_context_decides_nothing(
+    condition: str, members: set[str] | None
+) -> None:
+    """Evaluated without it, a request is answered as with all of it, errors too."""
+    statement = f"permit (principal, action, resource) when {{ {condition} }};"
+    assert context_members([statement_est(statement)]) == members
+    forbids = f"forbid (principal, action, resource) unless {{ {condition} }};"
+    policies = only(ACME, permit=statement, forbid=forbids)
+    copy, whole = CompiledPolicies(policies, actions=["ViewDevice"]), Evaluator(policies)
+    device = Device(tenant="acme", id="press-07").entities(ACME.groups)
+    for context in (
+        RequestContext(now=NOW, emergency=True, via="agent", source_ip=ip_address("10.1.2.3")),
+        RequestContext(now=NOW.replace(hour=1), reason="mixed", targets=5),
+    ):
+        for bearer in (TokenBearer(), TokenBearer(subject="m", scopes=("m", "n"))):
+            request = AuthorizationRequest.of(
+                principal=bearer.uid(ACME.pool_id),
+                action="ViewDevice",
+                entities=device,
+                context=context,
+            ).with_bearer(bearer, pool_id=ACME.pool_id)
+            for _ in range(2):  # of unknown form, and of a known one
+                assert copy.evaluate(request) == whole.evaluate(request)

@@ -25,8 +25,9 @@ DEVICES = {"acme": "press-01", "globex": "pump-01"}
 def decisions(deployed: DeployedService) -> dict[str, tuple[str, bool, list[str]]]:
     """Who decided each request, how, and by which policies, as the log says."""
     log = (deployed.setup.state_dir / "service.log").read_text().splitlines()
-    lines = [json.loads(line) for line in log if '"access.decided"' in line]
-    return {line["request_id"]: (line["by"], line["allowed"], line["policies"]) for line in lines}
+    lines = [json.loads(line) for line in log if '"decisions"' in line]
+    told = ((line["request_id"], line["decisions"][-1]) for line in lines)
+    return {request: (one["by"], one["allowed"], one["policies"]) for request, one in told}
 
 
 def decided(deployed: DeployedService, answer: httpx.Response) -> tuple[str, bool, list[str]]:
