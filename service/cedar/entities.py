@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
 from service.cedar.group_tree import with_ancestors
 from service.cedar.values import EntityUid, form_of, json_value
+from service.kept import kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -55,12 +56,12 @@ class Entity:
             else replace(self, attributes={**self.attributes, "utc_offset": offset})
         )
 
-    @cached_property
+    @kept
     def text(self) -> str:
         """The entity in Cedar's JSON form, written down."""
         return msgspec.json.encode(self.json()).decode()
 
-    @cached_property
+    @kept
     def form(self) -> Form:
         """The types in the entity; whether it fits a schema depends on nothing else."""
         return (

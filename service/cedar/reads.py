@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from service.cedar.device_facts import FACTS_OF
 from service.cedar.entities import DEVICE, DEVICE_GROUP, ROOT_GROUP
 from service.cedar.values import EntityUid
+from service.kept import kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -40,6 +42,14 @@ class Reads:
     tags: bool
     groups: bool
     devices: frozenset[str]
+
+    @kept
+    def facts(self) -> tuple[str, ...] | None:
+        """The device's facts on which these depend; ``None``: on any."""
+        # Fail closed: an attribute that comes of no fact known here may come of each.
+        if not self.attributes <= FACTS_OF.keys():
+            return None
+        return tuple(sorted({fact for name in self.attributes for fact in FACTS_OF[name]}))
 
     @classmethod
     def of(cls, policies: Iterable[Mapping[str, Any]]) -> Reads | None:

@@ -148,7 +148,7 @@ async def cut(
         limit: devices of one page.
         viewed: tells of some of them, by their ids, those that may be shown.
     """
-    page = _Page(limit)
+    page, shows_all = _Page(limit), not wanted
     some: list[tuple[str, Device | None]] = []
     fitting: list[Device] = []
 
@@ -162,7 +162,7 @@ async def cut(
         return full
 
     async for name, device in named:
-        fits = device is not None and wanted.shows(device, parents)
+        fits = device is not None and (shows_all or wanted.shows(device, parents))
         some.append((name, device if fits else None))
         if device is not None and fits:
             fitting.append(device)

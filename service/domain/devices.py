@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections import ChainMap
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from cedarfleet_device import wire
 
 from service.cedar.device_facts import (
-    FACTS_OF,
     ONE_OFFSET,
     DeviceFactError,
     device_attributes,
@@ -25,6 +23,7 @@ from service.domain import tags
 from service.domain.preconditions import entity_tag
 from service.domain.tenants import check_listed
 from service.errors import ConflictError, InvalidRequestError
+from service.kept import kept
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -164,17 +163,17 @@ class Device:
         """
         if reads is None or self.id in reads.devices:
             return (self.id,)
-        facts = frozenset[str]().union(
-            *(FACTS_OF.get(name, self.attributes) for name in reads.attributes)
-        )
+        facts = reads.facts
         return (
             None,
             with_ancestors(self.known_groups(parents), self._tree(parents)) if reads.groups else (),
-            tuple((name, self.attributes.get(name)) for name in sorted(facts)),
+            tuple(sorted(self.attributes.items()))
+            if facts is None
+            else tuple([self.attributes.get(name) for name in facts]),
             tuple(sorted(self.tags.items())) if reads.tags else (),
         )
 
-    @cached_property
+    @kept
     def problem(self) -> str | None:
         """Why no policy can decide on the device, in words; ``None`` for nearly all."""
         try:
@@ -183,7 +182,7 @@ class Device:
             return str(error)
         return None
 
-    @cached_property
+    @kept
     def _attributes(self) -> dict[str, Value]:
         # Fail closed: a policy that asks for a fact must not find it missing.
         if self.unreadable is not None:

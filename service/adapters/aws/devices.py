@@ -68,17 +68,14 @@ class DynamoDeviceFacts:
 
     @asks(_TABLE)
     async def find(self, tenant: Tenant, device_id: str) -> Device | None:
-        found = self._query(
-            tenant, "begins_with(sk, :prefix)", {":prefix": {"S": f"{device_id}#"}}, size=None
-        )
-        items = [item async for page in found for item in page]
-        device = rows_of(items).device(tenant.id, device_id)
-        if device is None:
-            return None
-        made: GroupParents = {}
-        if unknown := undeclared(tenant, device):
-            made = tree_of(tenant, await self._groups.named(tenant, unknown))
-        return replace(device, connectivity=None, made=made)
+        prefix = {":prefix": {"S": f"{device_id}#"}}
+        asked = self._asked(tenant, "begins_with(sk, :prefix)", prefix, size=None)
+        rows = rows_of(await self.aws.tenant(tenant, "dynamodb").rows("Query", **asked))
+        device = rows._replace(connected=None, disconnected=None).device(tenant.id, device_id)
+        if device is None or not (unknown := undeclared(tenant, device)):
+            return device
+        groups = await self._groups.named(tenant, unknown)
+        return replace(device, made=tree_of(tenant, groups))
 
     @asks(_TABLE)
     async def page(
@@ -206,7 +203,14 @@ class DynamoDeviceFacts:
     def _query(
         self, tenant: Tenant, condition: str, values: Mapping[str, Any], *, size: int | None
     ) -> AsyncIterator[list[dict[str, Any]]]:
-        """Pages of rows of the tenant's partition in the order of their keys.
+        """Pages of rows of the tenant's partition in the order of their keys; see ``_asked``."""
+        asked = self._asked(tenant, condition, values, size=size)
+        return self.aws.tenant(tenant, "dynamodb").pages("Query", **asked)
+
+    def _asked(
+        self, tenant: Tenant, condition: str, values: Mapping[str, Any], *, size: int | None
+    ) -> dict[str, Any]:
+        """A query for rows of the tenant's partition.
 
         Args:
             tenant: whose rows.
@@ -214,20 +218,19 @@ class DynamoDeviceFacts:
             values: of the condition.
             size: rows that are asked for at once; ``None``: as many as DynamoDB gives.
         """
-        return self.aws.tenant(tenant, "dynamodb").pages(
-            "Query",
-            TableName=self.settings.devices_table,
-            KeyConditionExpression=" AND ".join(filter(None, ("#partition = :own", condition))),
-            ExpressionAttributeNames={"#partition": "partition"},
-            ExpressionAttributeValues={":own": {"S": partition_of(tenant)}, **values},
-            ConsistentRead=True,
+        return {
+            "TableName": self.settings.devices_table,
+            "KeyConditionExpression": " AND ".join(filter(None, ("#partition = :own", condition))),
+            "ExpressionAttributeNames": {"#partition": "partition"},
+            "ExpressionAttributeValues": {":own": {"S": partition_of(tenant)}, **values},
+            "ConsistentRead": True,
             **({} if size is None else {"Limit": size}),
-        )
+        }
 
 
 def undeclared(tenant: Tenant, device: Device) -> tuple[str, ...]:
     """Groups of a device that the tenant's file does not declare: made at run time, or gone."""
-    return tuple(group for group in device.groups if group not in tenant.groups)
+    return tuple([group for group in device.groups if group not in tenant.groups])
 
 
 def groupby_device(
@@ -250,19 +253,20 @@ def rows_of(items: Iterable[Mapping[str, Any]]) -> DeviceRows:
     for item in items:
         kind, _, thing_id = item["sk"]["S"].partition("#")[2].partition("#")
         try:
+            # The most frequent first: a page has hundreds of rows.
             match kind:
                 case "facts":
                     facts = _facts(item)
-                case "enrolment":
-                    enrolments[thing_id] = enrolment_of(item)
-                case "gone":
-                    gone.add(thing_id)
+                case "connected" | "disconnected":
+                    presence[kind] = _presence(item)
                 case "born" | "retired":
                     times[kind][thing_id] = int(item["at"]["N"])
                 case "versions":
                     versions = _versions(item)
-                case "connected" | "disconnected":
-                    presence[kind] = _presence(item)
+                case "enrolment":
+                    enrolments[thing_id] = enrolment_of(item)
+                case "gone":
+                    gone.add(thing_id)
                 case _:
                     pass
         except (KeyError, ValueError) as error:
@@ -308,11 +312,8 @@ def facts_item(tenant: Tenant, device: Device, facts: Facts) -> dict[str, Any]:
 
 
 def _presence(item: Mapping[str, Any]) -> Presence:
-    return Presence(
-        at=int(item["at"]["N"]),
-        version=int(item["version_number"]["N"]),
-        reason=item.get("reason", {}).get("S"),
-    )
+    reason = item["reason"].get("S") if "reason" in item else None
+    return Presence(int(item["at"]["N"]), int(item["version_number"]["N"]), reason)
 
 
 def _versions(item: Mapping[str, Any]) -> ReportedVersions:
@@ -336,17 +337,23 @@ def _versions(item: Mapping[str, Any]) -> ReportedVersions:
 
 
 def _facts(item: Mapping[str, Any]) -> Facts:
-    attributes = {name: text["S"] for name, text in item["attributes"]["M"].items()}
+    attributes, groups = item["attributes"]["M"], item["groups"]["L"]
     # No row had tags before there were any.
-    tags = {name: text["S"] for name, text in item.get("tags", {"M": {}})["M"].items()}
+    tags = item["tags"]["M"] if "tags" in item else {}
+    pinned = item["pinned"]["L"] if "pinned" in item else ()
     return Facts(
-        attributes={name: attributes[name] for name in sorted(attributes) if name in DEVICE_FACTS},
-        groups=tuple(sorted(group["S"] for group in item["groups"]["L"])),
-        tags=dict(sorted(tags.items())),
+        attributes={name: text for name, text in _texts(attributes) if name in DEVICE_FACTS},
+        groups=tuple(sorted([group["S"] for group in groups])),
+        tags=dict(_texts(tags)),
         version=int(item["version"]["N"]),
         origin=item["origin"]["S"],
         created_at=int(item["created_at"]["N"]),
         changed_at=int(item["changed_at"]["N"]),
         changed_by=item["changed_by"]["S"],
-        pinned=tuple(sorted(one["S"] for one in item.get("pinned", {"L": []})["L"])),
+        pinned=tuple(sorted([one["S"] for one in pinned])),
     )
+
+
+def _texts(column: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The texts of a column, in the order of their names."""
+    return sorted([(name, text["S"]) for name, text in column.items()])

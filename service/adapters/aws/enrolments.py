@@ -54,7 +54,7 @@ class DynamoEnrolments:
         # Fail closed: facts that cannot be read may be those of a device that is there.
         if rows.living is not None or rows.facts is None:
             return False
-        after = replace(facts, version=rows.facts.version + 1)
+        after = facts._replace(version=rows.facts.version + 1)
         item = facts_item(tenant, device, after)
         return await self._put(tenant, item, **at("version", rows.facts.version))
 

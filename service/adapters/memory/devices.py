@@ -65,24 +65,24 @@ class MemoryDevices:
     def birth(self, tenant: str, device_id: str, thing_id: str, *, at: int) -> None:
         """A thing of this name is made."""
         rows = self.rows.get((tenant, device_id), DeviceRows())
-        self.rows[tenant, device_id] = replace(rows, born={**rows.born, thing_id: at})
+        self.rows[tenant, device_id] = rows._replace(born={**rows.born, thing_id: at})
 
     def death(self, tenant: str, device_id: str, thing_id: str) -> None:
         """A thing of this name is deleted."""
         rows = self.rows.get((tenant, device_id), DeviceRows())
-        self.rows[tenant, device_id] = replace(rows, gone=rows.gone | {thing_id})
+        self.rows[tenant, device_id] = rows._replace(gone=rows.gone | {thing_id})
 
     def presence(self, tenant: str, device_id: str, *, connected: bool, seen: Presence) -> None:
         """The client of this name comes or goes."""
         rows = self.rows.get((tenant, device_id), DeviceRows())
         self.rows[tenant, device_id] = (
-            replace(rows, connected=seen) if connected else replace(rows, disconnected=seen)
+            rows._replace(connected=seen) if connected else rows._replace(disconnected=seen)
         )
 
     def says(self, tenant: str, device_id: str, versions: ReportedVersions) -> None:
         """The client of this name says what runs on it."""
         rows = self.rows.get((tenant, device_id), DeviceRows())
-        self.rows[tenant, device_id] = replace(rows, versions=versions)
+        self.rows[tenant, device_id] = rows._replace(versions=versions)
 
     async def find(self, tenant: Tenant, device_id: str) -> Device | None:
         found = self.known(tenant.id, device_id)
@@ -121,7 +121,7 @@ class MemoryDevices:
         rows = self.rows[tenant.id, device.id]
         if rows.unreadable is None:
             raise ConflictError(changed_meanwhile(device.id))
-        self.rows[tenant.id, device.id] = replace(rows, unreadable=None)
+        self.rows[tenant.id, device.id] = rows._replace(unreadable=None)
         return await self.change(tenant, device, by=by, now_ms=now_ms)
 
     async def change(self, tenant: Tenant, device: Device, *, by: str, now_ms: int) -> Device:
@@ -142,7 +142,7 @@ class MemoryDevices:
             changed_at=now_ms,
             changed_by=by,
         )
-        self.rows[tenant.id, device.id] = replace(rows, facts=facts)
+        self.rows[tenant.id, device.id] = rows._replace(facts=facts)
         return changed
 
     def _named(

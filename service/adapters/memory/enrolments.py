@@ -39,8 +39,8 @@ class MemoryEnrolments:
             changed_by=by,
         )
         stored = replace(enrolment, version=1)
-        self.devices.rows[tenant.id, device.id] = replace(
-            rows, facts=facts, enrolments={**rows.enrolments, enrolment.registration: stored}
+        self.devices.rows[tenant.id, device.id] = rows._replace(
+            facts=facts, enrolments={**rows.enrolments, enrolment.registration: stored}
         )
         return True
 
@@ -53,11 +53,11 @@ class MemoryEnrolments:
     ) -> frozenset[str]:
         rows = self.devices.rows[tenant.id, device.id]
         if rows.retired_at is None:
-            rows = replace(rows, retired={**rows.retired, device.origin: now_ms})
+            rows = rows._replace(retired={**rows.retired, device.origin: now_ms})
         closed = {
             name: replace(one, version=one.version + 1) for name, one in rows.enrolments.items()
         }
-        self.devices.rows[tenant.id, device.id] = replace(rows, enrolments=closed)
+        self.devices.rows[tenant.id, device.id] = rows._replace(enrolments=closed)
         return frozenset(one.certificate_id for one in rows.standing if one.certificate_id)
 
     async def change(self, tenant: Tenant, enrolment: Enrolment) -> Enrolment | None:
@@ -65,8 +65,8 @@ class MemoryEnrolments:
         if rows.enrolments[enrolment.registration].version != enrolment.version:
             return None
         changed = replace(enrolment, version=enrolment.version + 1)
-        self.devices.rows[tenant.id, enrolment.device] = replace(
-            rows, enrolments={**rows.enrolments, enrolment.registration: changed}
+        self.devices.rows[tenant.id, enrolment.device] = rows._replace(
+            enrolments={**rows.enrolments, enrolment.registration: changed}
         )
         return changed
 

@@ -226,8 +226,8 @@ def test_a_device_of_an_unreadable_row_is_shown_with_the_reason(
 ) -> None:
     """To who may list all devices; whoever is decided on by device is refused."""
     rows = service.ports.devices.rows
-    rows["acme", "press-01"] = replace(
-        rows["acme", "press-01"], facts=None, unreadable="no `groups`"
+    rows["acme", "press-01"] = rows["acme", "press-01"]._replace(
+        facts=None, unreadable="no `groups`"
     )
     words = "device `press-01` has unreadable facts: no `groups`"
     listed = service.call("GET", "/v1/devices").json()["devices"]

@@ -116,7 +116,7 @@ def test_a_device_that_runs_it_is_left_alone(pools: Pools, authorizer: CedarAuth
         here.ports.devices.birth("acme", "press-02", "thing-2", at=2_000)
         here.ports.devices.add(replace(_of_the_line("press-02"), origin="thing-2"))
         rows = here.ports.devices.rows["acme", "press-02"]
-        here.ports.devices.rows["acme", "press-02"] = replace(rows, born={"thing-2": 2_000})
+        here.ports.devices.rows["acme", "press-02"] = rows._replace(born={"thing-2": 2_000})
         await here.want(wanted(here))
         await here.work()
         assert here.reached() == ["press-02"]

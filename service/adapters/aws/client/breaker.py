@@ -128,7 +128,9 @@ class Attempt:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if isinstance(error, NoTimeLeftError):
+        if error is None:
+            tell = self._breakers.answered
+        elif isinstance(error, NoTimeLeftError):
             tell = self._breakers.told_nothing
         elif isinstance(
             error, TimeoutError | UnavailableError | NoAnswerError | UnreadableAnswerError
@@ -139,7 +141,7 @@ class Attempt:
             tell = self._breakers.failed
         elif isinstance(error, AwsRefusalError) and error.is_throttled:
             tell = self._breakers.told_nothing
-        elif error is None or isinstance(error, Exception):
+        elif isinstance(error, Exception):
             tell = self._breakers.answered
         else:  # cancelled, or the process ends
             tell = self._breakers.told_nothing

@@ -410,8 +410,11 @@ class Calls:
             **parameters: as of ``pages``.
         """
         rows: list[dict[str, Any]] = []
-        async for page in self.pages(operation, **parameters):
-            rows += page
+        while True:
+            page = await self.call(operation, **parameters)
+            rows += page["Items"]
             if most is not None and len(rows) >= most:
                 return rows[:most]
-        return rows
+            if not page.get("LastEvaluatedKey"):
+                return rows
+            parameters["ExclusiveStartKey"] = page["LastEvaluatedKey"]
