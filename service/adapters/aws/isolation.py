@@ -74,7 +74,7 @@ class AwsIsolationProbes:
             Part.FILES: (
                 "s3",
                 "ListObjectsV2",
-                {"Bucket": of.bucket, "Prefix": NOBODY, "MaxKeys": 1},
+                {"Bucket": of.bucket, "Prefix": NOBODY, "MaxKeys": 1, "EncodingType": "url"},
             ),
             Part.DECISIONS: (
                 "verifiedpermissions",

@@ -821,7 +821,7 @@ def stored(key: Mapping[str, Any], acme: Tenant) -> dict[str, Any]:
         row = {
             member.name: getattr(acme, member.name)
             for member in fields(acme)
-            if member.name not in {"id", "client_ids", "status", "budgets"}
+            if member.name not in {"id", "client_ids", "status", "budgets", "lacking"}
         }
         listed = {"tenant": acme.id, "client_ids": sorted(acme.client_ids), "status": "ACTIVE"}
         written = {name: value for name, value in (row | listed).items() if value is not None}
