@@ -201,7 +201,7 @@ def test_a_neighbour_with_a_longer_name_is_another() -> None:
     assert not one.has("acme-artifacts-artifacts-0f3a")
 
 
-@pytest.mark.timeout(600)  # eleven commands, three of which stamp or read all stacks
+@pytest.mark.timeout(600)  # fourteen commands, three of which stamp or read all stacks
 def test_the_operators_page_is_walked(platform: Platform, tmp_path: Path) -> None:
     """Each command of its blocks about a tenant that stays, in their order, does its work."""
     platform.listener.heard()
@@ -213,7 +213,7 @@ def test_the_operators_page_is_walked(platform: Platform, tmp_path: Path) -> Non
             .replace("<folder>", str(tmp_path))
         )[1:]
         more = ["--quiet", "1"] if words[0] == "suspend" else []
-        stamps = words[0] in {"preview", "up", "drift"}
+        stamps = words[0] in {"preview", "up", "drift", "move"}
         if stamps:
             more = ["--report", str(tmp_path / f"{len(ran)}.json")]
         done = subprocess.run(
@@ -228,9 +228,11 @@ def test_the_operators_page_is_walked(platform: Platform, tmp_path: Path) -> Non
         assert done.returncode == expected, (line, done.stdout, done.stderr)
         ran.append(words[0])
     assert {"list", "preview", "up", "drift", "suspend", "resume", "freeze", "thaw"} <= {*ran}
-    assert "export" in ran
+    assert {"export", "move"} <= {*ran}
     heard = platform.listener.heard()
-    assert told(heard) == [("tenant.resumed", "globex"), ("tenant.suspended", "globex")]
+    assert told(heard) == [
+        (f"tenant.{what}", "globex") for what in ("resumed", "suspended", "tier-changed")
+    ]
     assert Archive.opened(tmp_path / "globex.tar", tmp_path / "opened")
     subprocess.run(
         platform.command("thaw", "acme", stamps=False), env=platform.environment(), check=True
