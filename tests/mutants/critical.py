@@ -175,8 +175,14 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
     f"{_OPERATIONS}/wave_decisions.py": (f"{_OPERATIONS_TESTS}/test_planned_rollout.py",),
     f"{_OPERATIONS}/machine_admission.py": (f"{_OPERATIONS_TESTS}/test_machine_admission.py",),
     f"{_OPERATIONS}/people.py": (f"{_API}/test_people.py", f"{_API}/test_audit.py"),
-    f"{_OPERATIONS}/audit_chaining.py": (f"{_OPERATIONS_TESTS}/test_audit_chaining.py",),
-    f"{_OPERATIONS}/command_cancel.py": (f"{_API}/test_command_cancel.py",),
+    f"{_OPERATIONS}/audit_chaining.py": (
+        f"{_OPERATIONS_TESTS}/test_audit_chaining.py",
+        f"{_API}/test_audit.py",
+    ),
+    f"{_OPERATIONS}/command_cancel.py": (
+        f"{_API}/test_command_cancel.py",
+        f"{_API}/test_command_types.py",
+    ),
     f"{_OPERATIONS}/retirement.py": (f"{_API}/test_retirement.py",),
     "service/domain/audit_chain.py": (
         f"{_OPERATIONS_TESTS}/test_audit_chaining.py",
@@ -312,9 +318,6 @@ _INFRA: Final[dict[str, tuple[str, ...]]] = {
         "tests/infra/policies/comparison/test_pairs.py",
         "tests/infra/policies/comparison/test_compare.py",
     ),
-    "infra/commands/tenant_archive/arrival.py": (f"{_COMMANDS_TESTS}/test_tenant_archive.py",),
-    "infra/commands/tenant_archive/contents.py": (f"{_COMMANDS_TESTS}/test_tenant_archive.py",),
-    "infra/commands/tenant_switch.py": (f"{_COMMANDS_TESTS}/test_tenant_switch.py",),
     "infra/commands/moves.py": (f"{_COMMANDS_TESTS}/test_moves.py",),
     "infra/commands/offboarding/removal.py": (f"{_COMMANDS_TESTS}/test_removal.py",),
     "infra/policies/files/can_apply.py": ("tests/infra/policies/files/test_can_apply.py",),
