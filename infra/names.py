@@ -44,7 +44,13 @@ WORKER_ROLE: Final = "cedarfleet-worker"
 TIMER_ROLE: Final = "cedarfleet-timer"
 EXECUTION_ROLE: Final = "cedarfleet-execution"
 STATUS_ROLE: Final = "cedarfleet-status-rule"
+FLOW_LOGS_ROLE: Final = "cedarfleet-flow-logs"
+IOT_LOG_ROLE: Final = "cedarfleet-iot-log"
 DEVICE_EVENTS_ROLE: Final = "cedarfleet-device-events-rule"
+
+IOT_LOG: Final = "AWSIotLogsV2"  # IoT Core's own name of it
+FIREWALL_LOG: Final = "aws-waf-logs-cedarfleet"  # WAF takes no other prefix
+FLOW_LOG: Final = "/cedarfleet/network"
 
 WORK_QUEUE: Final = "cedarfleet-work"
 DEAD_WORK_QUEUE: Final = "cedarfleet-work-dead"
@@ -90,6 +96,8 @@ def is_reserved(tenant: str) -> bool:
         EXECUTION_ROLE,
         STATUS_ROLE,
         DEVICE_EVENTS_ROLE,
+        FLOW_LOGS_ROLE,
+        IOT_LOG_ROLE,
     }
     return (
         tenant == PLATFORM_STACK

@@ -111,8 +111,28 @@ ROWS: Final = (
     Row(
         id="recorded-resources",
         statement="So have the calls that the provider would make for load balancer, DNS, "
-        "ECS service, autoscaling and risks that Cognito sees, which are only recorded",
+        "ECS service, autoscaling, firewall, flow log, IoT Core's log, sender of mail and risks "
+        "that Cognito sees, which are only recorded",
         reason="they stand for hours and need a domain of one's own: `pulumi up -s platform`",
+    ),
+    Row(
+        id="managed-rule-counts",
+        statement="A rule of a managed group counts instead of blocking where the web ACL overrides"
+        " it by its name, and the group's other rules block",
+        reason="all 50 are taken: `firewall: count` for some days shows in its log what would be "
+        "refused",
+    ),
+    Row(
+        id="deployment-taken-back",
+        statement="ECS takes a deployment back when one of its alarms rings, and watches for some "
+        "minutes after the last old task went",
+        reason="it needs a deployment that goes wrong",
+    ),
+    Row(
+        id="restored-table",
+        statement="A table is restored to any second between recovery's beginning and five minutes "
+        "ago, into a new table without `ttl`, recovery, protection and tags",
+        reason="all 50 are taken: `backups restore` of the throw-away platform",
     ),
     Row(
         id="own-name",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 # Type -> inputs that hold a policy document.
 _POLICIES: Final[dict[str, tuple[str, ...]]] = {
+    "aws:cloudwatch/logResourcePolicy:LogResourcePolicy": ("policyDocument",),
     "aws:ecr/repositoryPolicy:RepositoryPolicy": ("policy",),
     "aws:iam/policy:Policy": ("policy",),
     "aws:iam/role:Role": ("assumeRolePolicy",),

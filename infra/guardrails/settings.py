@@ -179,10 +179,29 @@ def _headers(declared: Declared) -> Iterator[str]:
         yield "passes malformed headers on"
 
 
+def _samples(declared: Declared) -> Iterator[str]:
+    """AWS keeps samples with all headers (source: WAFV2 API reference, GetSampledRequests)."""
+    told = [declared.inputs, *(declared.inputs.get("rules") or [])]
+    if any((one.get("visibilityConfig") or {}).get("sampledRequestsEnabled") for one in told):
+        yield "samples of requests show tokens"
+
+
+def _redacted(declared: Declared) -> Iterator[str]:
+    fields = declared.inputs.get("redactedFields") or []
+    hidden = {(field.get("singleHeader") or {}).get("name") for field in fields}
+    yield from (
+        f"writes the header `{header}` into its log"
+        for header in ("authorization", "cookie")
+        if header not in hidden
+    )
+
+
 CONTAINED: Final = by_kind(
     {
         "aws:cognito/userPoolClient:UserPoolClient": _sign_in,
         "aws:ecr/repository:Repository": _images,
         "aws:lb/loadBalancer:LoadBalancer": _headers,
+        "aws:wafv2/webAcl:WebAcl": _samples,
+        "aws:wafv2/webAclLoggingConfiguration:WebAclLoggingConfiguration": _redacted,
     }
 )

@@ -13,9 +13,12 @@ from msgspec import structs
 
 from infra import names
 from infra.local.cloud.limits import table
+from infra.stacks.config.platform import PlatformConfig
 from infra.stacks.config.tiers import Budget as TenantBudget
 from infra.stacks.config.tiers import Rate as TenantRate
 from infra.stacks.platform_stack.balancer import DEREGISTRATION_SECONDS, IDLE_SECONDS
+from infra.stacks.platform_stack.firewall import WINDOW_SECONDS
+from infra.stacks.platform_stack.scaling import REQUESTS_A_MINUTE
 from infra.stacks.platform_stack.service import STOP_SECONDS
 from infra.stacks.platform_stack.status_rule import KEEP_SECONDS
 from infra.stacks.platform_stack.work import ATTEMPTS
@@ -54,6 +57,7 @@ LONGEST_COMMAND: Final = next(
     if isinstance(one, msgspec.Meta) and one.le is not None
 )
 
+PLATFORM: Final = {one.name: one.default for one in structs.fields(PlatformConfig)}
 REQUESTS: Final = DEFAULT[Budget.REQUESTS]
 DECISIONS: Final = next(
     rate.figure for rate in table.RATES if "IsAuthorizedWithToken" in rate.operations
@@ -161,6 +165,14 @@ SMALLER: Final = {
     "a revocation is kept for longer than any token of a pool lives": (
         24 * 3600 + INTENT_MS // 1000,
         KEPT_SECONDS,
+    ),
+    "a tenant may spend its whole budget from one address": (
+        REQUESTS.per_second * WINDOW_SECONDS + REQUESTS.burst,
+        PLATFORM["firewall_requests"],
+    ),
+    "a tenant that spends its whole budget brings a task": (
+        REQUESTS_A_MINUTE,
+        REQUESTS.per_second * 60,
     ),
     "the worker knows which attempt is the last": (LAST_ATTEMPT, ATTEMPTS),
     "and the queue gives a message out no more often": (ATTEMPTS, LAST_ATTEMPT),

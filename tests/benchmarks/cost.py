@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from infra.stacks.platform_stack import firewall
 from infra.stacks.platform_stack import service as program
 from tests.benchmarks import quotas
 
@@ -43,6 +44,12 @@ class Unit:
 
 
 UNITS: Final[Mapping[str, Unit]] = {
+    "web-acl": Unit(dollars=5, of="web ACL and month", source="AWS WAF pricing"),
+    "web-rule": Unit(dollars=1, of="rule or managed group, and month", source="AWS WAF pricing"),
+    "web-request": Unit(dollars=0.6e-6, of="request that it looks at", source="AWS WAF pricing"),
+    "flow-gb": Unit(
+        dollars=0.50, of="GB of AWS's own logs taken in", source="CloudWatch pricing, vended logs"
+    ),
     "vcpu": Unit(dollars=0.03238, of="vCPU-hour, Linux on ARM", source="AWS Fargate pricing"),
     "memory": Unit(dollars=0.00356, of="GB-hour, Linux on ARM", source="AWS Fargate pricing"),
     "nat": Unit(dollars=0.045, of="hour of a NAT gateway", source="Amazon VPC pricing"),
@@ -149,6 +156,32 @@ class Bill:
             ),
             Row(what="keys", formula="audit and webhooks", dollars=self._cost(key=2)),
             Row(what="alarms", formula=f"{ALARMS}", dollars=self._cost(alarm=ALARMS)),
+        ]
+
+    def switches(self) -> list[Row]:
+        """What a key of the platform's file adds in a month, or saves."""
+        groups = len(firewall.rules(requests=1, mode="block"))
+        return [
+            Row(
+                what="`firewall`",
+                formula=f"a web ACL + {groups} rules and managed groups",
+                dollars=self._cost(web_acl=1, web_rule=groups),
+            ),
+            Row(
+                what="and each million requests",
+                formula="looked at",
+                dollars=self._cost(web_request=1_000_000),
+            ),
+            Row(
+                what="`flow_log_days`, `iot_log_level`",
+                formula="each GB of lines",
+                dollars=self._cost(flow_gb=1),
+            ),
+            Row(
+                what="`nat_gateways: 1`",
+                formula=f"one gateway and address less, {HOURS} h",
+                dollars=-self._cost(nat=HOURS, address=HOURS),
+            ),
         ]
 
     def tenant(self) -> list[Row]:
@@ -310,6 +343,7 @@ class Bill:
         ]
         made: dict[str, Callable[[], list[str]]] = {
             "A platform, a month": lambda: table([*self.platform(), total]),
+            "What keys of the platform's file add": lambda: table(self.switches()),
             "A tenant, a month": lambda: table(self.tenant()),
             "1,000 devices, a month": lambda: table(self.devices()),
             "A million commands": lambda: table([*self.commands(), sent]),

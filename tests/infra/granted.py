@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from infra import names
-from infra.stacks.platform_stack import device_events, status_rule, task_roles
+from infra.stacks.platform_stack import device_events, flow_logs, iot_log, status_rule, task_roles
 from infra.stacks.tenant_stack import bucket, service_role, telemetry
 
 ACCOUNT = "123456789012"
@@ -44,6 +44,12 @@ PERMISSIONS: dict[str, dict[str, Any]] = {
         devices_arn=ARNS.table("cedarfleet-devices"),
         errors_arn=f"arn:aws:sqs:eu-central-1:{ACCOUNT}:errors",
         work_arn=WORK,
+    ),
+    "flow logs": flow_logs.permissions(
+        log_group_arn=f"arn:aws:logs:eu-central-1:{ACCOUNT}:log-group:/cedarfleet/network"
+    ),
+    "iot log": iot_log.permissions(
+        log_group_arn=f"arn:aws:logs:eu-central-1:{ACCOUNT}:log-group:AWSIotLogsV2"
     ),
     "tenant": service_role.permissions(
         tenant="acme",
@@ -140,6 +146,12 @@ GRANTED: Final[dict[str, Role]] = {
     "timer": _of_aws(names.TIMER_ROLE, "timer"),
     "execution": _of_aws(
         names.EXECUTION_ROLE, "execution", "not run: here a task is a process, without ECS"
+    ),
+    "flows": _of_aws(
+        names.FLOW_LOGS_ROLE, "flow logs", "not run: here no network writes who spoke to whom"
+    ),
+    "iotlog": _of_aws(
+        names.IOT_LOG_ROLE, "iot log", "not run: here IoT Core writes no log of its own"
     ),
 }
 

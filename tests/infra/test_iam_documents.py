@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from infra import names
-from infra.stacks.platform_stack import status_rule, task_roles
+from infra.stacks import iam
+from infra.stacks.platform_stack import flow_logs, status_rule, task_roles
 from infra.stacks.tenant_stack import bucket, service_role, telemetry
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.domain.artifacts import is_artifact_name
@@ -29,6 +30,8 @@ TRUSTS: dict[str, dict[str, Any]] = {
     "timer": task_roles.timer_trust(account_id=ACCOUNT),
     "presign": bucket.presign_trust(tenant="acme", arns=ARNS),
     "telemetry": telemetry.trust(account_id=ACCOUNT),
+    "flow logs": flow_logs.trust(account_id=ACCOUNT, region="eu-central-1"),
+    "iot log": iam.trust("iot.amazonaws.com", ACCOUNT),
 }
 # AWS knows no resource for these (source: service authorization reference): `*`, and nothing else,
 # grants them.
@@ -102,10 +105,14 @@ SERVICES = {
     "firehose.amazonaws.com": "sts:ExternalId",
     "iot.amazonaws.com": "aws:SourceAccount",
     "scheduler.amazonaws.com": "aws:SourceAccount",
+    "vpc-flow-logs.amazonaws.com": "aws:SourceAccount",
 }
 # What the roles of a tenant are assumed for; the platform's serve every tenant.
 SOURCES: dict[str, dict[str, Any]] = {
     "presign": {"ArnLike": {"aws:SourceArn": ARNS.iot("job/acme--*")}},
+    "flow logs": {
+        "ArnLike": {"aws:SourceArn": f"arn:aws:ec2:eu-central-1:{ACCOUNT}:vpc-flow-log/*"}
+    },
 }
 
 

@@ -54,6 +54,11 @@ FORMS = {
     ("aws:verifiedpermissions/policyStore:PolicyStore", "description"): r"(?s).{0,150}",
     ("aws:verifiedpermissions/policyTemplate:PolicyTemplate", "description"): r"(?s).{0,150}",
     ("aws:kms/key:Key", "description"): r"(?s).{0,8192}",
+    ("aws:wafv2/webAcl:WebAcl", "name"): r"[\w\-]{1,128}",
+    (
+        "aws:wafv2/webAcl:WebAcl",
+        "description",
+    ): r"[\w+=:#@/\-,.][\w+=:#@/\-,.\s]{1,254}[\w+=:#@/\-,.]",
     ("aws:s3/bucket:Bucket", "bucketPrefix"): r"(?!xn--)[a-z0-9][a-z0-9.-]{0,36}",
 }
 

@@ -1,9 +1,10 @@
-"""CloudWatch Logs: log groups."""
+"""CloudWatch Logs: log groups, and who of AWS may write into them."""
 
 # ruff: noqa: A002 - `id` is Pulumi's word, and the engine's
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 from infra.local.engine.handler import Handler, Made
@@ -70,4 +71,43 @@ class LogGroup(Handler):
             cloud.client("logs").delete_retention_policy(logGroupName=inputs["name"])
 
 
-HANDLERS: Final[Mapping[str, Handler]] = {"aws:cloudwatch/logGroup:LogGroup": LogGroup()}
+class LogResourcePolicy(Handler):
+    """`aws.cloudwatch.LogResourcePolicy`: who of AWS may write; of the account and region."""
+
+    replace_on = frozenset({"policyName"})
+
+    def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
+        """PutResourcePolicy."""
+        cloud.client("logs").put_resource_policy(
+            policyName=inputs["policyName"], policyDocument=inputs["policyDocument"]
+        )
+        return Made(inputs["policyName"], dict(inputs))
+
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
+        """PutResourcePolicy writes over it."""
+        del id
+        return {**old, **self.create(cloud, inputs).outputs}
+
+    def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
+        """DescribeResourcePolicies; the document as it was written, if it says the same."""
+        found = cloud.client("logs").describe_resource_policies()["resourcePolicies"]
+        policy = next((one for one in found if one["policyName"] == id), None)
+        if policy is None:
+            return None
+        known, now = outputs.get("policyDocument"), policy["policyDocument"]
+        same = known is not None and json.loads(known) == json.loads(now)
+        return {**outputs, "policyName": id, "policyDocument": known if same else now}
+
+    def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
+        """DeleteResourcePolicy."""
+        del outputs
+        with absent_is_fine():
+            cloud.client("logs").delete_resource_policy(policyName=id)
+
+
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "aws:cloudwatch/logGroup:LogGroup": LogGroup(),
+    "aws:cloudwatch/logResourcePolicy:LogResourcePolicy": LogResourcePolicy(),
+}

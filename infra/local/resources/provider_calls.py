@@ -6,7 +6,7 @@ its shape fails here too. Names and order are those of the Terraform provider be
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from infra.local.cloud.limits.shapes import problems
 
@@ -157,6 +157,7 @@ def _record(_made: str, inputs: dict[str, Any]) -> list[Call]:
 def _service(_made: str, inputs: dict[str, Any]) -> list[Call]:
     breaker = inputs.get("deploymentCircuitBreaker")
     network = inputs.get("networkConfiguration", {})
+    alarms = inputs.get("alarms")
     create = _given(
         serviceName=inputs.get("name"),
         cluster=inputs.get("cluster"),
@@ -168,6 +169,12 @@ def _service(_made: str, inputs: dict[str, Any]) -> list[Call]:
             minimumHealthyPercent=inputs.get("deploymentMinimumHealthyPercent"),
             maximumPercent=inputs.get("deploymentMaximumPercent"),
             deploymentCircuitBreaker=breaker,
+            alarms=alarms
+            and _given(
+                alarmNames=alarms.get("alarmNames"),
+                enable=alarms.get("enable"),
+                rollback=alarms.get("rollback"),
+            ),
         ),
         networkConfiguration={
             "awsvpcConfiguration": _given(
@@ -208,7 +215,8 @@ def _scaling_policy(_made: str, inputs: dict[str, Any]) -> list[Call]:
             ScaleInCooldown=tracking.get("scaleInCooldown"),
             ScaleOutCooldown=tracking.get("scaleOutCooldown"),
             PredefinedMetricSpecification=_given(
-                PredefinedMetricType=metric.get("predefinedMetricType")
+                PredefinedMetricType=metric.get("predefinedMetricType"),
+                ResourceLabel=metric.get("resourceLabel"),
             ),
         ),
     )
@@ -237,6 +245,62 @@ def _risk_configuration(_: str, inputs: dict[str, Any]) -> list[Call]:
     return [("cognito-idp", "SetRiskConfiguration", parameters)]
 
 
+def _web_acl(_made: str, inputs: dict[str, Any]) -> list[Call]:
+    told = {key: value for key, value in inputs.items() if key not in {"tags", "__defaults"}}
+    bodies = {
+        body["key"]: {"ContentType": body["contentType"], "Content": body["content"]}
+        for body in told.pop("customResponseBodies", [])
+    }
+    create = _given(**_as_waf(told), CustomResponseBodies=bodies or None, Tags=_tags(inputs))
+    return [("wafv2", "CreateWebACL", create)]
+
+
+def _web_acl_association(_made: str, inputs: dict[str, Any]) -> list[Call]:
+    both = _given(WebACLArn=inputs.get("webAclArn"), ResourceArn=inputs.get("resourceArn"))
+    return [("wafv2", "AssociateWebACL", both)]
+
+
+def _web_acl_log(_made: str, inputs: dict[str, Any]) -> list[Call]:
+    told = {key: value for key, value in inputs.items() if key != "__defaults"}
+    return [("wafv2", "PutLoggingConfiguration", {"LoggingConfiguration": _as_waf(told)})]
+
+
+def _as_waf(value: Any) -> Any:
+    """WAF's names are the provider's with a capital letter, but for `CloudWatch`."""
+    if isinstance(value, dict):
+        members = cast("dict[str, Any]", value)
+        return {
+            (key[:1].upper() + key[1:]).replace("Cloudwatch", "CloudWatch"): _as_waf(member)
+            for key, member in members.items()
+        }
+    if isinstance(value, list):
+        return [_as_waf(member) for member in cast("list[Any]", value)]
+    return value
+
+
+def _flow_log(_made: str, inputs: dict[str, Any]) -> list[Call]:
+    create = _given(
+        ResourceIds=[inputs["vpcId"]],
+        ResourceType="VPC",
+        TrafficType=inputs.get("trafficType"),
+        LogDestinationType=inputs.get("logDestinationType"),
+        LogDestination=inputs.get("logDestination"),
+        DeliverLogsPermissionArn=inputs.get("iamRoleArn"),
+        MaxAggregationInterval=inputs.get("maxAggregationInterval"),
+        TagSpecifications=[{"ResourceType": "vpc-flow-log", "Tags": _tags(inputs) or []}],
+    )
+    return [("ec2", "CreateFlowLogs", create)]
+
+
+def _iot_log(_made: str, inputs: dict[str, Any]) -> list[Call]:
+    options = _given(
+        defaultLogLevel=inputs.get("defaultLogLevel"),
+        disableAllLogs=inputs.get("disableAllLogs"),
+        roleArn=inputs.get("roleArn"),
+    )
+    return [("iot", "SetV2LoggingOptions", options)]
+
+
 CALLS: Final[Mapping[str, Calls]] = {
     "aws:lb/loadBalancer:LoadBalancer": _load_balancer,
     "aws:lb/targetGroup:TargetGroup": _target_group,
@@ -247,4 +311,9 @@ CALLS: Final[Mapping[str, Calls]] = {
     "aws:appautoscaling/target:Target": _scaling_target,
     "aws:appautoscaling/policy:Policy": _scaling_policy,
     "aws:cognito/riskConfiguration:RiskConfiguration": _risk_configuration,
+    "aws:wafv2/webAcl:WebAcl": _web_acl,
+    "aws:wafv2/webAclAssociation:WebAclAssociation": _web_acl_association,
+    "aws:wafv2/webAclLoggingConfiguration:WebAclLoggingConfiguration": _web_acl_log,
+    "aws:ec2/flowLog:FlowLog": _flow_log,
+    "aws:iot/loggingOptions:LoggingOptions": _iot_log,
 }

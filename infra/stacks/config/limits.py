@@ -180,6 +180,13 @@ Zones = Annotated[tuple[str, str], Meta(description="must name two zones")]
 _TenantId = Annotated[str, Meta(pattern=_WORDS, max_length=26, description=_WORDS_FORM)]
 CanaryPair = Annotated[tuple[_TenantId, _TenantId], Meta(description="must name two tenants")]
 Tasks = Annotated[int, Meta(ge=1, le=100)]
+# One for each zone, or the first zone's for both.
+NatGateways = Literal[1, 2]
+FirewallMode = Literal["count", "block"]
+# Requests of one address in a minute; from 10 on (source: WAFV2 API reference, RateBasedStatement).
+FirewallRequests = Annotated[int, Meta(ge=10, le=2_000_000_000)]
+# Without DEBUG, which says each message of each device, and DISABLED.
+IotLogLevel = Literal["ERROR", "WARN", "INFO"]
 # Source: CloudWatch Logs API reference, PutRetentionPolicy; a log is never kept for ever.
 LogDays = Literal[
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192,

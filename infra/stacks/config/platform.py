@@ -11,9 +11,13 @@ from infra.stacks.config.limits import (
     AccessLogDays,
     CanaryPair,
     CellName,
+    FirewallMode,
+    FirewallRequests,
     Host,
     ImageTag,
+    IotLogLevel,
     LogDays,
+    NatGateways,
     Tasks,
     ZoneId,
     Zones,
@@ -40,6 +44,7 @@ class PlatformConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             image is pushed.
         cidr: private address range of the network, a /16.
         availability_zones: two zones of the region.
+        nat_gateways: one for each zone; of 1 the other zone's tasks cannot leave without it.
         tasks_min: service tasks that always run.
         tasks_max: the most that autoscaling starts.
         log_days: how long logs are kept.
@@ -47,6 +52,11 @@ class PlatformConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         isolation_canary: two tenants whose boundary the worker tries all the time; none: nobody
             does, and no alarm rings.
         tiers: named sets of terms, of which each tenant's file may name one.
+        firewall: what the firewall before the load balancer does with what its rules match; none:
+            there is no firewall.
+        firewall_requests: how many requests a minute it lets one address make.
+        flow_log_days: how long the network's own log is kept; none: it writes none.
+        iot_log_level: from which level on IoT Core writes a log; none: we do not set it.
         protect: whether what holds data refuses to be deleted.
     """
 
@@ -57,12 +67,17 @@ class PlatformConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     image_tag: ImageTag | None = None
     cidr: str = "10.20.0.0/16"
     availability_zones: Zones
+    nat_gateways: NatGateways = 2
     tasks_min: Tasks = 2
     tasks_max: Tasks = 10
     log_days: LogDays = 30
     access_log_days: AccessLogDays | None = None
     isolation_canary: CanaryPair | None = None
     tiers: Tiers = {}
+    firewall: FirewallMode | None = None
+    firewall_requests: FirewallRequests = 6000
+    flow_log_days: LogDays | None = None
+    iot_log_level: IotLogLevel | None = None
     protect: bool = True
 
     def __post_init__(self) -> None:

@@ -26,6 +26,8 @@ _DAY = 24 * 60 * _MINUTE
 _FLOOD = 60 * 1000
 _OF_A_QUOTA = 80  # per cent
 _RENEWED_DAYS = 30  # ACM has tried for a month by then
+# What a bad release alone brings; a slow answer may be a slow AWS, which no older release mends.
+_OF_A_RELEASE = ("balancer-errors", "service-errors")
 _LATE = 15 * _MINUTE  # seconds that a message waits: the longest pause between two attempts
 
 
@@ -80,9 +82,14 @@ class Alarms(pulumi.ComponentResource):
 
     Each stands for a failure that tenants would notice: tests/infra/stacks/platform_stack/
     test_alarms.py lists those, with what the metrics show then.
+
+    Attributes:
+        topic_arn: where they are sent.
+        of_a_release: names of those that take a deployment back.
     """
 
     topic_arn: pulumi.Output[str]
+    of_a_release: list[pulumi.Output[str]]
 
     def __init__(
         self, name: str, args: AlarmsArgs, opts: pulumi.ResourceOptions | None = None
@@ -90,6 +97,7 @@ class Alarms(pulumi.ComponentResource):
         super().__init__("cedarfleet:platform:Observability", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
         self._name = name
+        self._made: dict[str, aws.cloudwatch.MetricAlarm] = {}
         self._topic = aws.sns.Topic(f"{name}-alarms", name="cedarfleet-alarms", opts=self._child)
         self._watch_way_in(args)
         for label, table in (
@@ -175,6 +183,7 @@ class Alarms(pulumi.ComponentResource):
         self._watch_certificate(args)
         self._watch_quotas()
         self.topic_arn = self._topic.arn
+        self.of_a_release = [self._made[label].name for label in _OF_A_RELEASE]
         self.register_outputs({"topic_arn": self.topic_arn})
 
     def _watch_certificate(self, args: AlarmsArgs) -> None:
@@ -299,7 +308,7 @@ class Alarms(pulumi.ComponentResource):
             period, periods, wrong = _QUARTER, 1, 1
         elif watched.once_a_day:
             period, periods, wrong = _DAY, 1, 1
-        aws.cloudwatch.MetricAlarm(
+        self._made[label] = aws.cloudwatch.MetricAlarm(
             f"{self._name}-{label}",
             name=f"cedarfleet-{label}",
             alarm_description=description,

@@ -35,6 +35,7 @@ class BalancerArgs:
 class Balancer(pulumi.ComponentResource):
     """Application load balancer, certificate, listeners, DNS name."""
 
+    arn: pulumi.Output[str]
     url: pulumi.Output[str]
     target_group_arn: pulumi.Output[str]
     load_arn_suffix: pulumi.Output[str]
@@ -71,6 +72,7 @@ class Balancer(pulumi.ComponentResource):
             opts=self._child,
         )
         self.url = pulumi.Output.from_input(f"https://{args.config.domain_name}")
+        self.arn = balancer.arn
         self.target_group_arn = targets.arn
         self.load_arn_suffix = balancer.arn_suffix
         self.target_arn_suffix = targets.arn_suffix

@@ -28,10 +28,10 @@ class NetworkArgs:
 class Network(pulumi.ComponentResource):
     """VPC, subnets, ways out, and who may talk to whom.
 
-    Tasks leave through one NAT gateway in each zone, since they read the signing keys of user
-    pools, and a pool with a domain cannot be reached by PrivateLink (source: Cognito developer
-    guide). S3 and DynamoDB traffic takes free gateway endpoints instead. Only the load balancer
-    reaches the tasks.
+    Tasks leave through one NAT gateway in each zone, or through the first zone's alone if the file
+    says so; endpoints alone would not do, since tasks read the signing keys of user pools, and a
+    pool with a domain cannot be reached by PrivateLink (source: Cognito developer guide). S3 and
+    DynamoDB traffic takes free gateway endpoints instead. Only the load balancer reaches the tasks.
 
     Attributes:
         cidr: of the network as it stands, not as the file asks for it.
@@ -88,11 +88,14 @@ class Network(pulumi.ComponentResource):
         self.public_subnet_ids, self.private_subnet_ids, self.ways_out = [], [], []
         private_tables: list[pulumi.Output[str]] = []
         zones: list[pulumi.Output[str]] = []
+        gateways: list[aws.ec2.NatGateway] = []
         for index, zone in enumerate(args.config.availability_zones):
             front = self._subnet(f"public-{index}", self.public_cidrs[index], zone, public)
             private = self._route_table(f"private-{index}")
             back = self._subnet(f"private-{index}", str(blocks[8 + index]), zone, private)
-            self.ways_out.append(self._way_out(index, front, private))
+            if index < args.config.nat_gateways:
+                gateways.append(self._nat(index, front))
+            self.ways_out.append(self._way_out(index, gateways[-1], private))
             self.public_subnet_ids.append(front.id)
             self.private_subnet_ids.append(back.id)
             private_tables.append(private.id)
@@ -108,18 +111,20 @@ class Network(pulumi.ComponentResource):
                 opts=self._child,
             )
 
-    def _way_out(
-        self, index: int, front: aws.ec2.Subnet, private: aws.ec2.RouteTable
-    ) -> aws.ec2.Route:
+    def _nat(self, index: int, front: aws.ec2.Subnet) -> aws.ec2.NatGateway:
         # A public address and a NAT gateway need the attached internet gateway, which none of their
         # inputs names (source: registry documentation of both).
         after = pulumi.ResourceOptions.merge(
             self._child, pulumi.ResourceOptions(depends_on=[self.way_in])
         )
         address = aws.ec2.Eip(f"{self._name}-nat-{index}", domain="vpc", opts=after)
-        nat = aws.ec2.NatGateway(
+        return aws.ec2.NatGateway(
             f"{self._name}-nat-{index}", allocation_id=address.id, subnet_id=front.id, opts=after
         )
+
+    def _way_out(
+        self, index: int, nat: aws.ec2.NatGateway, private: aws.ec2.RouteTable
+    ) -> aws.ec2.Route:
         return aws.ec2.Route(
             f"{self._name}-private-{index}-out",
             route_table_id=private.id,

@@ -12,9 +12,11 @@ import pulumi_aws as aws
 from infra import names
 from infra.stacks.platform_stack import task_roles
 from infra.stacks.platform_stack.network import SERVICE_PORT, Network
+from infra.stacks.platform_stack.scaling import scale
 
 if TYPE_CHECKING:
     from infra.stacks.config.platform import PlatformConfig
+    from infra.stacks.platform_stack.alarms import Alarms
     from infra.stacks.platform_stack.audit_key import AuditKey
     from infra.stacks.platform_stack.balancer import Balancer
     from infra.stacks.platform_stack.tables import Tables
@@ -41,6 +43,7 @@ class ServiceArgs:
         account_id: twelve digits.
         network: subnets and security group of the tasks.
         balancer: what sends them requests.
+        alarms: some of which take a deployment back.
         tables: whose names the service is told, and whose registry it may read.
         work: the queue that they hand work over by, and the worker's timers.
         audit_key: with which the worker signs checkpoints of the audit trails.
@@ -55,6 +58,7 @@ class ServiceArgs:
     account_id: pulumi.Output[str]
     network: Network
     balancer: Balancer
+    alarms: Alarms
     tables: Tables
     work: Work
     audit_key: AuditKey
@@ -257,6 +261,15 @@ class Service(pulumi.ComponentResource):
             deployment_minimum_healthy_percent=100,
             deployment_maximum_percent=200,
             deployment_circuit_breaker={"enable": True, "rollback": True},
+            # A release that lives and answers wrongly is taken back too: ECS watches for some
+            # minutes after the last old task went (its developer guide, "How CloudWatch alarms
+            # detect Amazon ECS deployment failures": "computes this time period based on the alarm
+            # configuration").
+            alarms={
+                "alarm_names": args.alarms.of_a_release,
+                "enable": True,
+                "rollback": True,
+            },
             health_check_grace_period_seconds=60,
             # Otherwise `up` succeeds while ECS still rolls the deployment back.
             wait_for_steady_state=True,
@@ -283,7 +296,7 @@ class Service(pulumi.ComponentResource):
                 ),
             ),
         )
-        self._scale(args, cluster, service)
+        scale(self._name, args.config, args.balancer, cluster, service, opts=self._child)
         return cluster
 
     def _run_worker(
@@ -315,34 +328,6 @@ class Service(pulumi.ComponentResource):
                 self._child,
                 pulumi.ResourceOptions(depends_on=[*args.network.ways_out, *after]),
             ),
-        )
-
-    def _scale(self, args: ServiceArgs, cluster: aws.ecs.Cluster, service: aws.ecs.Service) -> None:
-        target = aws.appautoscaling.Target(
-            f"{self._name}-scaling",
-            service_namespace="ecs",
-            scalable_dimension="ecs:service:DesiredCount",
-            resource_id=pulumi.Output.concat("service/", cluster.name, "/", service.name),
-            min_capacity=args.config.tasks_min,
-            max_capacity=args.config.tasks_max,
-            opts=self._child,
-        )
-        aws.appautoscaling.Policy(
-            f"{self._name}-scaling",
-            name="cpu",
-            policy_type="TargetTrackingScaling",
-            service_namespace=target.service_namespace,
-            scalable_dimension=target.scalable_dimension,
-            resource_id=target.resource_id,
-            target_tracking_scaling_policy_configuration={
-                "target_value": 60,
-                "predefined_metric_specification": {
-                    "predefined_metric_type": "ECSServiceAverageCPUUtilization"
-                },
-                "scale_in_cooldown": 300,
-                "scale_out_cooldown": 30,
-            },
-            opts=self._child,
         )
 
 

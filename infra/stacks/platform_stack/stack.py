@@ -19,7 +19,10 @@ from infra.stacks.platform_stack.audit_key import AuditKey, AuditKeyArgs
 from infra.stacks.platform_stack.balancer import Balancer, BalancerArgs
 from infra.stacks.platform_stack.dashboard import Dashboard, DashboardArgs
 from infra.stacks.platform_stack.device_endpoint import DeviceEndpoint, DeviceEndpointArgs
+from infra.stacks.platform_stack.firewall import Firewall, FirewallArgs
+from infra.stacks.platform_stack.flow_logs import FlowLogs, FlowLogsArgs
 from infra.stacks.platform_stack.iot import Iot, IotArgs
+from infra.stacks.platform_stack.iot_log import IotLog, IotLogArgs
 from infra.stacks.platform_stack.network import Network, NetworkArgs
 from infra.stacks.platform_stack.service import Service, ServiceArgs
 from infra.stacks.platform_stack.tables import Tables, TablesArgs
@@ -62,25 +65,9 @@ def stamp_platform(config: PlatformConfig, *, region: str) -> None:
         access_logs = AccessLogs("access-logs", kept_for, opts)
     stands = BalancerArgs(config=config, network=network, access_logs=access_logs)
     balancer = Balancer("balancer", stands, opts)
+    _watch(config, network, balancer, region=region, account_id=account_id, opts=opts)
     endpoint = DeviceEndpoint(
         "devices", DeviceEndpointArgs(config=config, iot_data_endpoint=iot_data_endpoint), opts
-    )
-    service = Service(
-        "api",
-        ServiceArgs(
-            config=config,
-            region=region,
-            account_id=account_id,
-            network=network,
-            balancer=balancer,
-            tables=tables,
-            work=work,
-            audit_key=audit_key,
-            webhook_key=webhook_key,
-            iot_data_endpoint=iot_data_endpoint,
-            device_endpoint=endpoint.host,
-        ),
-        opts,
     )
     runs = config.image_tag is not None
     watched = AlarmsArgs(
@@ -92,6 +79,24 @@ def stamp_platform(config: PlatformConfig, *, region: str) -> None:
         is_tried=runs and config.isolation_canary is not None,
     )
     alarms = Alarms("alarms", watched, opts)
+    service = Service(
+        "api",
+        ServiceArgs(
+            config=config,
+            region=region,
+            account_id=account_id,
+            network=network,
+            balancer=balancer,
+            alarms=alarms,
+            tables=tables,
+            work=work,
+            audit_key=audit_key,
+            webhook_key=webhook_key,
+            iot_data_endpoint=iot_data_endpoint,
+            device_endpoint=endpoint.host,
+        ),
+        opts,
+    )
     shown = DashboardArgs(region=region, balancer=balancer, work=work, service=service)
     Dashboard("dashboard", shown, opts)
 
@@ -121,6 +126,38 @@ def stamp_platform(config: PlatformConfig, *, region: str) -> None:
         log_group=service.log_group,
         alarms_topic_arn=alarms.topic_arn,
     ).export()
+
+
+def _watch(
+    config: PlatformConfig,
+    network: Network,
+    balancer: Balancer,
+    *,
+    region: str,
+    account_id: pulumi.Output[str],
+    opts: pulumi.ResourceOptions,
+) -> None:
+    """What an operator switches on by the file: firewall, and logs of the network and of IoT."""
+    if config.firewall is not None:
+        before = FirewallArgs(
+            balancer=balancer,
+            mode=config.firewall,
+            requests=config.firewall_requests,
+            log_days=config.log_days,
+            account_id=account_id,
+            region=region,
+        )
+        Firewall("firewall", before, opts)
+    if config.flow_log_days is not None:
+        flows = FlowLogsArgs(
+            network=network, days=config.flow_log_days, region=region, account_id=account_id
+        )
+        FlowLogs("flow-logs", flows, opts)
+    if config.iot_log_level is not None:
+        told = IotLogArgs(
+            level=config.iot_log_level, log_days=config.log_days, account_id=account_id
+        )
+        IotLog("iot-log", told, opts)
 
 
 def _kept(config: PlatformConfig, region: str) -> list[Kept]:

@@ -178,6 +178,30 @@ def _balancer(**changed: Any) -> None:
     aws.lb.LoadBalancer("balancer", **changed, opts=tagged())
 
 
+def _acl(*, samples: bool) -> None:
+    aws.wafv2.WebAcl(
+        "rules",
+        scope="REGIONAL",
+        default_action={"allow": {}},
+        visibility_config={
+            "cloudwatch_metrics_enabled": True,
+            "metric_name": "x",
+            "sampled_requests_enabled": samples,
+        },
+        opts=tagged(),
+    )
+
+
+def _acl_log(*headers: str) -> None:
+    aws.wafv2.WebAclLoggingConfiguration(
+        "log",
+        resource_arn=f"arn:aws:wafv2:eu-central-1:{ACCOUNT}:regional/webacl/x/1",
+        log_destination_configs=[f"arn:aws:logs:eu-central-1:{ACCOUNT}:log-group:aws-waf-logs-x"],
+        redacted_fields=[{"single_header": {"name": header}} for header in headers],
+        opts=tagged(),
+    )
+
+
 def _made(resource: object) -> None:
     """A program of one resource."""
     del resource
@@ -426,6 +450,18 @@ CASES: Final = (
         says="passes malformed headers on",
         broken=lambda: _balancer(drop_invalid_header_fields=False),
         mended=lambda: _balancer(drop_invalid_header_fields=True),
+    ),
+    Case(
+        rule="contained",
+        says="samples of requests show tokens",
+        broken=lambda: _acl(samples=True),
+        mended=lambda: _acl(samples=False),
+    ),
+    Case(
+        rule="contained",
+        says="the header `authorization`",
+        broken=lambda: _acl_log("cookie"),
+        mended=lambda: _acl_log("authorization", "cookie"),
     ),
     Case(
         rule="contained",

@@ -332,6 +332,14 @@ DOMAIN: Final = Delay(
     figure=3600,
     page=f"{GUIDE}iot-custom-endpoints-configurable-custom.html",  # "up to 60 minutes"
 )
+RESTORABLE: Final = Delay(
+    id="restorable-moment",
+    what="a moment of a table can be restored",
+    figure=300,
+    # "LatestRestorableDateTime is typically 5 minutes before the current time"
+    page="https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/"
+    "API_PointInTimeRecoveryDescription.html",
+)
 DELAYS: Final = (
     INDEX,
     MEMBERSHIP,
@@ -341,6 +349,7 @@ DELAYS: Final = (
     POLICY_WRITE,
     THING_TYPE,
     DOMAIN,
+    RESTORABLE,
 )
 
 # Seconds for which the broker keeps a session, and its messages, whose client is away: the longest

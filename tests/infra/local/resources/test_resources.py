@@ -25,6 +25,7 @@ RELEASES: Final = Path(__file__).parents[2] / "releases"
 STAY = {
     "aws:iot/eventConfigurations:EventConfigurations",
     "aws:iot/indexingConfiguration:IndexingConfiguration",
+    "aws:iot/loggingOptions:LoggingOptions",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from infra.local.engine import Op
 from infra.stacks.platform_stack.service import METRICS_PORT
 from service.settings import Settings
+from tests.infra.stamped import resources
 
 if TYPE_CHECKING:
     from tests.infra.conftest import Project
@@ -118,3 +120,38 @@ def test_no_task_runs_before_the_first_image(project: Project) -> None:
         # That no task runs is no alarm then.
         (Op.DELETE, "aws:cloudwatch/metricAlarm:MetricAlarm"),
     }
+
+
+def test_a_release_that_answers_with_errors_is_taken_back(project: Project) -> None:
+    """By alarms that stand before the deployment; `up` waits for the end of it."""
+    stamped = resources(project.root, "platform")
+    service, worker = (
+        next(one for one in stamped if one.name == f"Service api-{name}")
+        for name in ("service", "worker")
+    )
+    rings = service.inputs["alarms"]
+    assert (rings["enable"], rings["rollback"]) == (True, True)
+    assert set(rings["alarmNames"]) == {"cedarfleet-balancer-errors", "cedarfleet-service-errors"}
+    standing = {one.inputs["name"]: one.name for one in stamped if "MetricAlarm" in one.kind}
+    assert {standing[name] for name in rings["alarmNames"]} <= service.after
+    for one in (service, worker):
+        assert one.inputs["deploymentCircuitBreaker"] == {"enable": True, "rollback": True}
+        assert one.inputs["waitForSteadyState"] is True
+
+
+def test_tasks_follow_cpu_and_requests(project: Project) -> None:
+    """Either brings tasks; requests are counted at the service's own targets."""
+    found = resources(project.root, "platform")
+    follows = {
+        one.inputs["name"]: one.inputs["targetTrackingScalingPolicyConfiguration"]
+        for one in found
+        if one.kind == "aws:appautoscaling/policy:Policy"
+    }
+    cpu, requests = (follows[name]["predefinedMetricSpecification"] for name in ("cpu", "requests"))
+    assert cpu == {"predefinedMetricType": "ECSServiceAverageCPUUtilization"}
+    assert requests["predefinedMetricType"] == "ALBRequestCountPerTarget"
+    # Source: Application Auto Scaling API reference, PredefinedMetricSpecification, ResourceLabel.
+    assert re.fullmatch(
+        r"app/cedarfleet/[0-9a-f]{16}/targetgroup/cedarfleet-service/[0-9a-f]{16}",
+        requests["resourceLabel"],
+    )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import sys
+import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -51,3 +54,37 @@ def conditions_of_keys_are_read_once(probed: ProbedCloud) -> bool:
     finally:
         emulated._tokenize = parse
     return times > ROWS
+
+
+def tables_are_restored_to_a_moment(probed: ProbedCloud) -> bool:
+    """A restored table is as it stands now, whichever moment was asked for."""
+    client = probed.cloud.client("dynamodb")
+    client.create_table(
+        TableName="kept",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+    )
+    client.update_continuous_backups(
+        TableName="kept", PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
+    )
+
+    def put(row: str, value: str) -> None:
+        client.put_item(TableName="kept", Item={"id": {"S": row}, "value": {"S": value}})
+
+    put("changed", "old")
+    put("deleted", "old")
+    moment = math.ceil(time.time())  # DynamoDB is told whole seconds
+    while time.time() <= moment:
+        time.sleep(0.05)
+    put("changed", "new")
+    put("made", "new")
+    client.delete_item(TableName="kept", Key={"id": {"S": "deleted"}})
+    client.restore_table_to_point_in_time(
+        SourceTableName="kept",
+        TargetTableName="kept-restored",
+        RestoreDateTime=datetime.fromtimestamp(moment, UTC),
+    )
+    rows = client.scan(TableName="kept-restored")["Items"]
+    found = {row["id"]["S"]: row["value"]["S"] for row in rows}
+    return found != {"changed": "old", "deleted": "old"}

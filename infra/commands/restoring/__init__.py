@@ -1,0 +1,1 @@
+"""Rows of the shared tables, and files of a tenant, as they stood at a moment."""
