@@ -10,7 +10,7 @@ DEBIAN := chromium-headless-shell mosquitto softhsm2 nginx-light aria2 curl wget
 # every package that it imports anew, which takes as long as all else that it does.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo pictures up enroll test soak check aws-check bench mutants prove prover guardrails lock fmt clean packages wheel client
+.PHONY: image demo pictures up enroll test soak check aws-check bench mutants prove prover guardrails lock fmt clean packages wheel client
 .DEFAULT_GOAL := help
 
 help: ## say what each target does
@@ -79,6 +79,9 @@ client: $(SYNCED) ## what tenants install (package, command line) as a wheel in 
 	@$(BIN)/python -W ignore $(CLIENT)/generate.py
 	@$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir dist $(CLIENT)
 	@echo "pip install $$(ls dist/cedarfleet-*.whl)"
+
+image: $(SYNCED) ## build, push and scan the service's image (TAG=0.2.0; needs Docker and AWS): what is too bad fails
+	@$(BIN)/python -m infra image push $(TAG)
 
 packages: ## Debian only, as root: what the broker and systemd tests need and the benchmarks compare with
 	@apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(DEBIAN)

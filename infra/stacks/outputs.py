@@ -52,6 +52,8 @@ class PlatformOutputs(_Outputs):
         image_repository: where the service's images are pushed to.
         log_group: of the service.
         alarms_topic_arn: where alarms are sent.
+        mail_from: who invites people; none: Cognito's own sender.
+        mail_identity: ARN of its domain in SES.
     """
 
     region: pulumi.Output[str]
@@ -78,6 +80,8 @@ class PlatformOutputs(_Outputs):
     image_repository: pulumi.Output[str]
     log_group: pulumi.Output[str]
     alarms_topic_arn: pulumi.Output[str]
+    mail_from: pulumi.Output[str | None] = field(metadata=_NOT_FOR_TENANTS)
+    mail_identity: pulumi.Output[str | None] = field(metadata=_NOT_FOR_TENANTS)
 
     @classmethod
     def read(cls, *, region: str, cell: str) -> Self:

@@ -47,6 +47,7 @@ UNITS: Final[Mapping[str, Unit]] = {
     "web-acl": Unit(dollars=5, of="web ACL and month", source="AWS WAF pricing"),
     "web-rule": Unit(dollars=1, of="rule or managed group, and month", source="AWS WAF pricing"),
     "web-request": Unit(dollars=0.6e-6, of="request that it looks at", source="AWS WAF pricing"),
+    "mail": Unit(dollars=0.1e-3, of="message", source="Amazon SES pricing"),
     "flow-gb": Unit(
         dollars=0.50, of="GB of AWS's own logs taken in", source="CloudWatch pricing, vended logs"
     ),
@@ -176,6 +177,11 @@ class Bill:
                 what="`flow_log_days`, `iot_log_level`",
                 formula="each GB of lines",
                 dollars=self._cost(flow_gb=1),
+            ),
+            Row(
+                what="`mail_from`",
+                formula="each 1,000 invitations",
+                dollars=self._cost(mail=1000),
             ),
             Row(
                 what="`nat_gateways: 1`",

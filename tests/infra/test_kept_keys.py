@@ -37,6 +37,7 @@ FREE: Final[dict[str, dict[str, Any]]] = {
         "firewall_requests": 9000,
         "flow_log_days": 60,
         "iot_log_level": "WARN",
+        "mail_from": "hello@cedarfleet.example",
         "protect": False,
     },
     "acme": {
@@ -98,6 +99,7 @@ MADE_ANEW: Final = {
         "balancer-name": "a record is of its name and zone",
         "devices-name": "a record is of its zone",
         "devices-proof": "so is this one",
+        **{f"mail-key-{index}": "and each that proves the sender's" for index in range(3)},
     },
     "acme": {},
 }

@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 
 STACKS = ("platform", "acme", "globex")
 RECORDED = {
-    *("aws:lb", "aws:acm", "aws:route53", "aws:ecs", "aws:appautoscaling", "aws:wafv2"),
+    *(
+        "aws:lb",
+        "aws:acm",
+        "aws:route53",
+        "aws:ecs",
+        "aws:appautoscaling",
+        "aws:wafv2",
+        "aws:sesv2",
+    ),
     # Of services that stand here, what nothing behaves by.
     *("aws:ec2/flowLog:FlowLog", "aws:iot/loggingOptions:LoggingOptions"),
 }

@@ -31,10 +31,16 @@ _CHANGEABLE: Final = (
     "adminCreateUserConfig",
     "autoVerifiedAttributes",
     "deletionProtection",
+    "emailConfiguration",
     "passwordPolicy",
     "userPoolAddOns",
     "userPoolTier",
 )
+_MAIL: Final = {
+    "emailSendingAccount": "EmailSendingAccount",
+    "fromEmailAddress": "From",
+    "sourceArn": "SourceArn",
+}
 _MFA: Final = ("mfaConfiguration", "softwareTokenMfaConfiguration")
 
 
@@ -107,6 +113,14 @@ class UserPool(Handler):
                 {"advancedSecurityMode": now.get("UserPoolAddOns", {}).get("AdvancedSecurityMode")},
             ),
             ("mfaConfiguration", now.get("MfaConfiguration", "OFF")),
+            (
+                "emailConfiguration",
+                {
+                    key: value
+                    for key, name in _MAIL.items()
+                    if (value := now.get("EmailConfiguration", {}).get(name)) is not None
+                },
+            ),
             ("autoVerifiedAttributes", now.get("AutoVerifiedAttributes", [])),
             ("adminCreateUserConfig", {"allowAdminCreateUserOnly": only}),
             (
@@ -207,6 +221,10 @@ def _settings(inputs: dict[str, Any]) -> dict[str, Any]:
     }
     if add_ons := inputs.get("userPoolAddOns"):
         settings["UserPoolAddOns"] = {"AdvancedSecurityMode": add_ons["advancedSecurityMode"]}
+    if mail := inputs.get("emailConfiguration"):
+        settings["EmailConfiguration"] = {
+            _MAIL[key]: value for key, value in mail.items() if key in _MAIL
+        }
     if recovery:
         settings["AccountRecoverySetting"] = {
             "RecoveryMechanisms": [

@@ -301,6 +301,11 @@ def _iot_log(_made: str, inputs: dict[str, Any]) -> list[Call]:
     return [("iot", "SetV2LoggingOptions", options)]
 
 
+def _identity(_made: str, inputs: dict[str, Any]) -> list[Call]:
+    create = _given(EmailIdentity=inputs.get("emailIdentity"), Tags=_tags(inputs))
+    return [("sesv2", "CreateEmailIdentity", create)]
+
+
 CALLS: Final[Mapping[str, Calls]] = {
     "aws:lb/loadBalancer:LoadBalancer": _load_balancer,
     "aws:lb/targetGroup:TargetGroup": _target_group,
@@ -316,4 +321,5 @@ CALLS: Final[Mapping[str, Calls]] = {
     "aws:wafv2/webAclLoggingConfiguration:WebAclLoggingConfiguration": _web_acl_log,
     "aws:ec2/flowLog:FlowLog": _flow_log,
     "aws:iot/loggingOptions:LoggingOptions": _iot_log,
+    "aws:sesv2/emailIdentity:EmailIdentity": _identity,
 }

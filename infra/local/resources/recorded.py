@@ -221,4 +221,16 @@ HANDLERS: Final[Mapping[str, Handler]] = {
         lambda cloud, _: cloud.region,
         lambda _made, _inputs: {},
     ),
+    "aws:sesv2/emailIdentity:EmailIdentity": Recorded(
+        "aws:sesv2/emailIdentity:EmailIdentity",
+        lambda cloud, inputs: (
+            f"arn:aws:ses:{cloud.region}:{cloud.account_id}:identity/{inputs['emailIdentity']}"
+        ),
+        lambda made, _: {
+            "arn": made,
+            "dkimSigningAttributes": {"tokens": [_digest(made, number) for number in "123"]},
+        },
+        "emailIdentity",
+        taggable=True,
+    ),
 }

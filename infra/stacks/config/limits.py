@@ -158,6 +158,16 @@ Host = Annotated[
         description="must be a host name of lower-case labels",
     ),
 ]
+# Cognito API, EmailConfigurationType: From, at most 131,072; ours, of a plain address.
+MailAddress = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[a-z0-9](?:[a-z0-9._+-]*[a-z0-9])?@"
+        r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,63}\Z",
+        max_length=254,
+        description="must be a mail address in lower case",
+    ),
+]
 ZoneId = Annotated[
     str,
     Meta(

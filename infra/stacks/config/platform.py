@@ -17,6 +17,7 @@ from infra.stacks.config.limits import (
     ImageTag,
     IotLogLevel,
     LogDays,
+    MailAddress,
     NatGateways,
     Tasks,
     ZoneId,
@@ -57,6 +58,7 @@ class PlatformConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         firewall_requests: how many requests a minute it lets one address make.
         flow_log_days: how long the network's own log is kept; none: it writes none.
         iot_log_level: from which level on IoT Core writes a log; none: we do not set it.
+        mail_from: who invites people, by SES, in a domain of the zone; none: Cognito's own sender.
         protect: whether what holds data refuses to be deleted.
     """
 
@@ -78,6 +80,7 @@ class PlatformConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     firewall_requests: FirewallRequests = 6000
     flow_log_days: LogDays | None = None
     iot_log_level: IotLogLevel | None = None
+    mail_from: MailAddress | None = None
     protect: bool = True
 
     def __post_init__(self) -> None:

@@ -200,7 +200,7 @@ class Service(pulumi.ComponentResource):
     def _repository(self, args: ServiceArgs) -> aws.ecr.Repository:
         repository = aws.ecr.Repository(
             f"{self._name}-images",
-            name="cedarfleet-service",
+            name=names.IMAGES,
             image_tag_mutability="IMMUTABLE",
             image_scanning_configuration={"scan_on_push": True},
             force_delete=not args.config.protect,

@@ -23,6 +23,7 @@ from infra.stacks.platform_stack.firewall import Firewall, FirewallArgs
 from infra.stacks.platform_stack.flow_logs import FlowLogs, FlowLogsArgs
 from infra.stacks.platform_stack.iot import Iot, IotArgs
 from infra.stacks.platform_stack.iot_log import IotLog, IotLogArgs
+from infra.stacks.platform_stack.mail import Mail, MailArgs
 from infra.stacks.platform_stack.network import Network, NetworkArgs
 from infra.stacks.platform_stack.service import Service, ServiceArgs
 from infra.stacks.platform_stack.tables import Tables, TablesArgs
@@ -69,6 +70,10 @@ def stamp_platform(config: PlatformConfig, *, region: str) -> None:
     endpoint = DeviceEndpoint(
         "devices", DeviceEndpointArgs(config=config, iot_data_endpoint=iot_data_endpoint), opts
     )
+    mail = None
+    if config.mail_from is not None:
+        sender = MailArgs(sender=config.mail_from, zone_id=config.hosted_zone_id)
+        mail = Mail("mail", sender, opts)
     runs = config.image_tag is not None
     watched = AlarmsArgs(
         balancer=balancer,
@@ -125,6 +130,8 @@ def stamp_platform(config: PlatformConfig, *, region: str) -> None:
         image_repository=service.repository_url,
         log_group=service.log_group,
         alarms_topic_arn=alarms.topic_arn,
+        mail_from=pulumi.Output.from_input(config.mail_from),
+        mail_identity=pulumi.Output.from_input(None if mail is None else mail.identity_arn),
     ).export()
 
 

@@ -70,6 +70,7 @@ def stamp_tenant(
             terms=terms.within,
             region=platform.region,
             service_url=platform.service_url,
+            mail=(platform.mail_from, platform.mail_identity),
         ),
         provider,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pulumi
 import pulumi_aws as aws
@@ -35,6 +35,20 @@ _FLOWS: Final[dict[SignInFlow, str]] = {
 def domain_prefix_of(sign_in_url: str) -> str:
     """What stands before Cognito's own part of the sign-in page's host; it holds no dot."""
     return sign_in_url.removeprefix("https://").partition(_DOMAIN)[0]
+
+
+def email_configuration(*, sender: str | None, identity: str | None) -> Any:
+    """Through SES as the sender, or by Cognito's own sender: some 50 messages a day and account.
+
+    Source: Cognito developer guide, "Email settings for user pools".
+    """
+    if sender is None or identity is None:
+        return {"email_sending_account": "COGNITO_DEFAULT"}
+    return {
+        "email_sending_account": "DEVELOPER",
+        "source_arn": identity,
+        "from_email_address": sender,
+    }
 
 
 def console_urls(
@@ -87,6 +101,7 @@ class UserPoolArgs:
         terms: what it gets of its tier.
         region: of the platform.
         service_url: of the API, which serves the console.
+        mail: who invites, and its domain's ARN in SES; without either Cognito sends itself.
     """
 
     tenant: str
@@ -94,6 +109,7 @@ class UserPoolArgs:
     terms: Tier
     region: pulumi.Output[str]
     service_url: pulumi.Output[str]
+    mail: tuple[pulumi.Output[str | None], pulumi.Output[str | None]]
 
 
 class UserPool(pulumi.ComponentResource):
@@ -166,6 +182,9 @@ class UserPool(pulumi.ComponentResource):
             f"{name}-pool",
             name=f"cedarfleet-{args.tenant}",
             user_pool_tier=plan(args.terms),
+            email_configuration=pulumi.Output.all(*args.mail).apply(
+                lambda known: email_configuration(sender=known[0], identity=known[1])
+            ),
             username_attributes=["email"],
             auto_verified_attributes=["email"],
             username_configuration={"case_sensitive": False},
