@@ -54,6 +54,12 @@ def add_arguments(verbs: Mapping[str, argparse.ArgumentParser]) -> None:
     verbs["put-back"].add_argument(
         "--changed", action="store_true", help="rows that are otherwise now too"
     )
+    verbs["put-back"].add_argument(
+        "--only",
+        action="append",
+        metavar="KEY",
+        help="this row alone, as `compare` shows its key; may be repeated",
+    )
     verbs["files"].add_argument("tenant", help="tenant id")
     verbs["files"].add_argument("--apply", action="store_true", help="bring them back")
     for verb in ("restore", "files"):
@@ -120,6 +126,8 @@ def _compare(options: argparse.Namespace, account: Account) -> int:
 def _put_back(options: argparse.Namespace, account: Account) -> int:
     table = TABLES[options.table]
     differing = tables.compared(account, table, options.restored, tenant=options.tenant)
+    if (only := options.only) is not None:
+        differing = (one for one in differing if one.shown in only)
     done = tables.put_back(account, table, differing, changed=options.changed)
     for key in done.in_the_way:
         _say(f"somebody wrote it meanwhile, it stays: {key}")
