@@ -162,9 +162,8 @@ Host = Annotated[
 MailAddress = Annotated[
     str,
     Meta(
-        pattern=r"\A[a-z0-9](?:[a-z0-9._+-]*[a-z0-9])?@"
+        pattern=r"\A(?=.{1,254}\Z)[a-z0-9](?:[a-z0-9._+-]*[a-z0-9])?@"
         r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,63}\Z",
-        max_length=254,
         description="must be a mail address in lower case",
     ),
 ]
