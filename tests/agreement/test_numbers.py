@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Final, get_args, get_type_hints
 
 import msgspec
 import pytest
+import yaml
 from cedarfleet_device import wire
 from cedarfleet_device.config import ConnectionConfig, DownloadLimits
 from msgspec import structs
@@ -58,6 +60,8 @@ LONGEST_COMMAND: Final = next(
 )
 
 PLATFORM: Final = {one.name: one.default for one in structs.fields(PlatformConfig)}
+FILE: Final = Path(__file__).parents[2] / "tenants" / "Pulumi.platform.yaml"
+TIERS: Final = yaml.safe_load(FILE.read_text())["config"]["cedarfleet:platform"]["tiers"]
 REQUESTS: Final = DEFAULT[Budget.REQUESTS]
 DECISIONS: Final = next(
     rate.figure for rate in table.RATES if "IsAuthorizedWithToken" in rate.operations
@@ -166,10 +170,16 @@ SMALLER: Final = {
         24 * 3600 + INTENT_MS // 1000,
         KEPT_SECONDS,
     ),
-    "a tenant may spend its whole budget from one address": (
-        REQUESTS.per_second * WINDOW_SECONDS + REQUESTS.burst,
-        PLATFORM["firewall_requests"],
-    ),
+    **{
+        f"a tenant of {tier} may spend its whole budget from one address": (
+            rate["per_second"] * WINDOW_SECONDS + rate["burst"],
+            PLATFORM["firewall_requests"],
+        )
+        for tier, rate in {
+            "no tier": {"per_second": REQUESTS.per_second, "burst": REQUESTS.burst},
+            **{name: one["budget"]["requests"] for name, one in TIERS.items() if "budget" in one},
+        }.items()
+    },
     "a tenant that spends its whole budget brings a task": (
         REQUESTS_A_MINUTE,
         REQUESTS.per_second * 60,

@@ -34,7 +34,7 @@ FREE: Final[dict[str, dict[str, Any]]] = {
         "isolation_canary": ["globex", "acme"],
         "tiers": {"gold": {"threat_protection": "audit-only"}},
         "firewall": "block",
-        "firewall_requests": 9000,
+        "firewall_requests": 12_000,
         "flow_log_days": 60,
         "iot_log_level": "WARN",
         "mail_from": "hello@cedarfleet.example",

@@ -77,7 +77,7 @@ class PlatformConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     isolation_canary: CanaryPair | None = None
     tiers: Tiers = {}
     firewall: FirewallMode | None = None
-    firewall_requests: FirewallRequests = 6000
+    firewall_requests: FirewallRequests = 9000
     flow_log_days: LogDays | None = None
     iot_log_level: IotLogLevel | None = None
     mail_from: MailAddress | None = None
