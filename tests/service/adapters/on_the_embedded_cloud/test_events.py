@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
+from tests.service.adapters.on_the_embedded_cloud.waiting import PAUSE_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -186,6 +188,7 @@ def test_a_stream_ends_once_its_token_is_revoked(deployed: DeployedService) -> N
     # A token of the second of a revocation counts as one of before: other tests get a later one.
     while deployed.call("GET", "/v1/me", group="operators").status_code != 200:
         assert time.monotonic() - began < 30
+        time.sleep(PAUSE_SECONDS)
         deployed.tokens.pop(("acme", "operators"))
 
 

@@ -19,10 +19,9 @@ from service.domain.permissions import READING, Permission
 from tests.infra.conftest import ROOT
 from tests.service.adapters.on_the_embedded_cloud.conftest import ATTRIBUTES
 from tests.service.adapters.on_the_embedded_cloud.test_policy_copies import await_copy, decided
+from tests.service.adapters.on_the_embedded_cloud.waiting import within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from infra.commands.suspension import Aws
     from tests.service.adapters.on_the_embedded_cloud.conftest import DeployedService
 
@@ -48,14 +47,6 @@ def reboots(deployed: DeployedService, device: str, tenant: str = "acme") -> int
     path = f"/v1/devices/{device}/commands"
     body = REBOOT if tenant == "acme" else {"name": "self-test"}
     return deployed.call("POST", path, tenant=tenant, json=body).status_code
-
-
-def within(seconds: float, holds: Callable[[], bool]) -> float:
-    """Ask until it holds; how long that took."""
-    began = time.monotonic()
-    while not holds():
-        assert time.monotonic() - began < seconds
-    return time.monotonic() - began
 
 
 @pytest.fixture

@@ -12,10 +12,9 @@ from infra.local.people import add_person
 from infra.policies.store.deployed import granted, read
 from service.cedar.granted import is_granted
 from tests.service.adapters.on_the_embedded_cloud.test_policy_copies import await_copy, decided
+from tests.service.adapters.on_the_embedded_cloud.waiting import within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.service.adapters.on_the_embedded_cloud.conftest import DeployedService
 
 PRESS = "/v1/devices/press-02"
@@ -31,13 +30,6 @@ def reads(deployed: DeployedService) -> int:
 def changes(deployed: DeployedService) -> int:
     """The same of a change."""
     return deployed.call("POST", f"{PRESS}/commands", group=GROUP, json=DIAGNOSE).status_code
-
-
-def within(seconds: float, holds: Callable[[], bool]) -> None:
-    """Ask until it holds."""
-    began = time.monotonic()
-    while not holds():
-        assert time.monotonic() - began < seconds
 
 
 @pytest.fixture

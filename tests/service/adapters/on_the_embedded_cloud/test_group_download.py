@@ -35,6 +35,7 @@ _LONGEST_SECONDS = 3000
 _ASKING = Path(__file__).with_name("asking_devices.py")
 _AT_ONCE = 250  # devices that ask between two looks at the download
 _IDLE_SECONDS = 3  # after which nothing more comes before the next look
+_ASKED_AGAIN_SECONDS = 0.2  # as an app that polls does; at once, cloud and service do nothing else
 _ROWS_AT_ONCE = 25  # of one BatchWriteItem
 GROUP = "zone-hall-1"
 # A message whose task died is given out again after so many seconds.
@@ -173,6 +174,8 @@ def test_a_killed_worker_loses_nothing_and_does_nothing_twice(
         elif time.monotonic() - moved > _IDLE_SECONDS:
             deployed.setup.cloud.limits.clock.advance(60)  # as far as the next look is away
             moved = time.monotonic()
+        else:
+            time.sleep(_ASKED_AGAIN_SECONDS)
         return seen["state"] not in {"created", "queued", "in_progress"}
 
     seen: dict[str, Any] = {"state": "created"}

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from infra.local.engine import Op
 from infra.local.people import SignInError, machine_token
+from tests.service.adapters.on_the_embedded_cloud.waiting import within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.service.adapters.on_the_embedded_cloud.conftest import DeployedService
 
 URL = "/v1/machines"
@@ -28,13 +26,6 @@ def status(deployed: DeployedService, token: str) -> int:
 def token(deployed: DeployedService, client: str, secret: str) -> str:
     """A token of the pool's token endpoint."""
     return machine_token(at=deployed.setup.cloud.endpoint_url, client_id=client, secret=secret)
-
-
-def within(seconds: float, holds: Callable[[], bool]) -> None:
-    """Ask until it holds."""
-    began = time.monotonic()
-    while not holds():
-        assert time.monotonic() - began < seconds
 
 
 def test_a_machine_is_rotated_and_revoked(deployed: DeployedService) -> None:

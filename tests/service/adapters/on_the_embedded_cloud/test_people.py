@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from infra.local.people import Person, SignInError
+from tests.service.adapters.on_the_embedded_cloud.waiting import within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.service.adapters.on_the_embedded_cloud.conftest import DeployedService
 
 URL = "/v1/people"
@@ -38,14 +36,6 @@ def kim(deployed: DeployedService) -> tuple[str, Person]:
 def status(deployed: DeployedService, token: str, path: str = "/v1/me") -> int:
     """How the bearer of a token is answered."""
     return deployed.http.get(path, headers={"Authorization": f"Bearer {token}"}).status_code
-
-
-def within(seconds: float, holds: Callable[[], bool]) -> float:
-    """Ask until it holds; for how long that was asked."""
-    began = time.monotonic()
-    while not holds():
-        assert time.monotonic() - began < seconds
-    return time.monotonic() - began
 
 
 def signed_in(deployed: DeployedService, person: Person) -> str:

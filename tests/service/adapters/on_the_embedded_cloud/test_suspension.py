@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +14,10 @@ from infra.local.people import SignInError
 from tests.certificates import certified
 from tests.infra.local.cloud.limits.devices import Identity
 from tests.infra.local.cloud.limits.stubborn import Stubborn
+from tests.service.adapters.on_the_embedded_cloud.waiting import within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from infra.commands.suspension import Aws
     from tests.service.adapters.on_the_embedded_cloud.conftest import DeployedService
@@ -65,13 +65,6 @@ def device_policy(aws: Aws) -> dict[str, Any]:
     """The policy that counts, and which of its versions that is."""
     held = aws.iot.get_policy(policyName=names.device_policy("globex"))
     return {key: held[key] for key in ("policyDocument", "defaultVersionId")}
-
-
-def within(seconds: float, holds: Callable[[], bool]) -> None:
-    """Ask until it holds."""
-    until = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < until
 
 
 def test_a_tenant_is_turned_off_and_comes_back_as_it_was(
