@@ -291,7 +291,7 @@ def test_diff_of_a_deployed_tenant(
     )
     assert "create forbid infusion-firmware-by-managers" in changed.stdout
     odd = (
-        '@id("odd") permit (principal, action, resource) '
+        '@id("odd") permit (principal, action == Fleet::Action::"ViewAudit", resource) '
         "when { context has source_ip && context.source_ip.isIpv6() };"
     )
     client.create_policy(policyStoreId=store.id, definition={"static": {"statement": odd}})
