@@ -31,6 +31,7 @@ from service.adapters.aws.enrolments import DynamoEnrolments
 from service.adapters.aws.events import DynamoEventLog
 from service.adapters.aws.file_objects import S3FileObjects
 from service.adapters.aws.files import DynamoFileRecords
+from service.adapters.aws.freezes import DynamoFreezes, VerifiedPermissionsFreezes
 from service.adapters.aws.grants import DynamoGrantRecords, VerifiedPermissionsGrants
 from service.adapters.aws.groups import DynamoGroups
 from service.adapters.aws.isolation import AwsIsolationProbes
@@ -240,6 +241,8 @@ def aws_ports(
         webhook_sender=PublicSender(),
         grant_records=DynamoGrantRecords(aws=door, settings=records),
         granted_policies=VerifiedPermissionsGrants(aws=door, settings=records),
+        freeze_records=DynamoFreezes(aws=door, settings=records),
+        freeze_policies=VerifiedPermissionsFreezes(aws=door),
         device_states=ShadowDeviceStates(aws=door),
         device_logs=S3DeviceLogs(aws=door),
         telemetry=DynamoTelemetry(aws=door, settings=records),

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from infra import names
 from infra.commands.suspension import SUSPENDED_DIGEST
+from service.cedar.freezes import GOES_ON
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,11 +25,6 @@ if TYPE_CHECKING:
     from infra.commands.suspension import Tenant
 
 FROZEN_DIGEST: Final = "frozen"
-GOES_ON: Final = (
-    *("View", "ViewPeople", "ViewAudit", "ViewUsage", "ViewMachines", "ViewGrants"),
-    *("StopDevice", "CancelDownload", "RevokeGrant"),
-)
-"""Actions that are let through: reading, and what only takes something away."""
 _DESCRIBED: Final = "cedarfleet: frozen"
 _ROW: Final = "freezing"
 

@@ -58,6 +58,7 @@ from service.api.files import (
     retire_file,
     sign_parts,
 )
+from service.api.freezes import freeze_group, read_freeze, thaw_group
 from service.api.grants import give_grant, list_grants, read_grant, revoke_grant
 from service.api.groups import (
     change_members,
@@ -147,6 +148,9 @@ ROUTES: Final[list[Any]] = [
     delete_group,
     list_members,
     change_members,
+    freeze_group,
+    read_freeze,
+    thaw_group,
     set_wanted_version,
     list_wanted_versions,
     read_wanted_version,

@@ -1,4 +1,4 @@
-"""Policies of grants that are made at run time: one statement each, written out of a template.
+"""Policies that are made at run time: those of grants, each written out of a template, and freezes.
 
 A link of a template holds no time, and a store takes 40 templates (Verified Permissions user guide,
 "Quotas"), so a grant with an end is a static policy. Its ``@id`` tells it from those of a stack,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # A comment and a string stand first, so that what looks like a slot inside them is left alone.
 _SLOT: Final = re.compile(r'//[^\n]*|"(?:[^"\\]|\\.)*"|\?(?P<slot>principal|resource)\b')
 _BODY: Final = re.compile(r"^permit\b", re.MULTILINE)
-_GRANTED: Final = re.compile(r'@id\("grant-[0-9A-HJKMNP-TV-Z]{26}"\)\n')
+_GRANTED: Final = re.compile(r'@id\("(?:grant|freeze)-[0-9A-HJKMNP-TV-Z]{26}"\)\n')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ def granted_statement(
 
 
 def is_granted(statement: str) -> bool:
-    """Whether a policy of a store is one of a grant, and not of the tenant's stack."""
+    """Whether a policy of a store is of a grant or freeze, and not of the tenant's stack."""
     return _GRANTED.match(statement) is not None
 
 

@@ -39,6 +39,7 @@ class Permission(StrEnum):
     SET_DEVICE_TAGS = "SetDeviceTags"
     PIN_DEVICE = "PinDevice"
     MANAGE_GROUPS = "ManageGroups"
+    FREEZE_GROUP = "FreezeGroup"
     GIVE_GRANT = "GiveGrant"
     REVOKE_GRANT = "RevokeGrant"
     VIEW_GRANTS = "ViewGrants"
@@ -98,6 +99,7 @@ OF_GROUPS: Final = frozenset(
         Permission.DOWNLOAD_FILE,
         Permission.UPDATE_FIRMWARE,
         Permission.MANAGE_GROUPS,
+        Permission.FREEZE_GROUP,
         Permission.SET_WANTED_VERSION,
         Permission.GIVE_GRANT,
         Permission.REVOKE_GRANT,
@@ -105,6 +107,8 @@ OF_GROUPS: Final = frozenset(
 )
 """What can be asked of a device group."""
 OF_DEVICES: Final = (
-    frozenset(Permission) - OF_TENANT - {Permission.MANAGE_GROUPS, Permission.SET_WANTED_VERSION}
+    frozenset(Permission)
+    - OF_TENANT
+    - {Permission.MANAGE_GROUPS, Permission.FREEZE_GROUP, Permission.SET_WANTED_VERSION}
 )
 """What is asked of a device."""

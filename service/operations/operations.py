@@ -33,6 +33,7 @@ from service.operations.event_streams import EventStreams
 from service.operations.event_telling import EventTelling
 from service.operations.explanations import Explanations
 from service.operations.files import Files
+from service.operations.freezes import Freezes
 from service.operations.granting import Granting
 from service.operations.grants import Grants
 from service.operations.groups import Groups
@@ -285,6 +286,14 @@ class Operations:
             people=self.people,
             devices=ports.devices,
             groups=ports.groups,
+            revocations=self.revocations,
+            clock=ports.clock,
+        )
+        self.freezes = Freezes(
+            groups=ports.groups,
+            records=ports.freeze_records,
+            policies=ports.freeze_policies,
+            told=ports.granted_policies,
             revocations=self.revocations,
             clock=ports.clock,
         )

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from service.ports.enrolments import Enrolments, Things
     from service.ports.events import EventLog
     from service.ports.files import FileObjects, FileRecords
+    from service.ports.freezes import FreezePolicies, FreezeRecords
     from service.ports.grants import GrantedPolicies, GrantRecords
     from service.ports.groups import GroupRecords
     from service.ports.isolation import IsolationProbes
@@ -98,6 +99,8 @@ class Ports:
     webhook_sender: WebhookSender
     grant_records: GrantRecords
     granted_policies: GrantedPolicies
+    freeze_records: FreezeRecords
+    freeze_policies: FreezePolicies
     telemetry: Telemetry
     usage: UsageDays
     isolation: IsolationProbes

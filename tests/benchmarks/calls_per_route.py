@@ -212,6 +212,9 @@ REQUESTS: Final = (
     Asked(route="DELETE /v1/groups/{group}"),
     Asked(route="GET /v1/groups/{group}/members"),
     Asked(route="POST /v1/groups/{group}/members", of="a device", body={"put_in": [DEVICE.id]}),
+    Asked(route="PUT /v1/groups/{group}/freeze", body={"reason": "a recall"}),
+    Asked(route="GET /v1/groups/{group}/freeze"),
+    Asked(route="DELETE /v1/groups/{group}/freeze"),
     Asked(route="PUT /v1/groups/{group}/wanted-versions/{package}", body={"file": ID}),
     Asked(route="GET /v1/groups/{group}/wanted-versions"),
     Asked(route="GET /v1/groups/{group}/wanted-versions/{package}"),
@@ -466,8 +469,8 @@ def _answer(call: Call, acme: Tenant, asked: Asked) -> dict[str, Any] | Refusal:
     }
     if call.operation in own:
         return own[call.operation]
-    if call.operation == "GetItem" and "--machines" in str(call.arguments["Key"]):
-        return _machine_of(asked)
+    if call.operation == "GetItem" and (own_row := _row_of(call, asked)) is not None:
+        return own_row
     found = answer(call, acme)
     if not isinstance(found, dict):
         raise AssertionError(f"no request makes {call.operation}")  # noqa: TRY004 - as said
@@ -480,6 +483,14 @@ def _answer(call: Call, acme: Tenant, asked: Asked) -> dict[str, Any] | Refusal:
     if row.get("sk", {}).get("S") == f"{ID}#record":  # a command that has left, and may be running
         row |= {"state": {"S": "published"}, "expires_at": {"N": str(2**50)}}
     return found
+
+
+def _row_of(call: Call, asked: Asked) -> dict[str, Any] | None:
+    """A row that is not there yet, or not as one that was stored; ``None``: that one."""
+    if "--machines" in str(call.arguments["Key"]):
+        return _machine_of(asked)
+    # It was never frozen.
+    return {} if asked.route == "PUT /v1/groups/{group}/freeze" else None
 
 
 def _machine_of(asked: Asked) -> dict[str, Any]:

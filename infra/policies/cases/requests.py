@@ -63,7 +63,7 @@ _DEVICE_ACTIONS: Final = (
     "SetDeviceTags",
     "PinDevice",
 )
-_OF_GROUPS_ALONE: Final = ("ManageGroups", "SetWantedVersion")
+_OF_GROUPS_ALONE: Final = ("ManageGroups", "SetWantedVersion", "FreezeGroup")
 _GROUP_ACTIONS: Final = (
     *("ViewDownload", "DownloadFile", "UpdateFirmware"),
     *("CancelDownload", "ApproveDownload", "RegisterDevice", "GiveGrant", "RevokeGrant"),

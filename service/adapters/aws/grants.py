@@ -12,13 +12,14 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
-from service.adapters.aws.client.failures import AwsRefusalError, asks
+from service.adapters.aws.client.failures import asks
 from service.adapters.aws.conditional_rows import at, put
 from service.adapters.aws.cursors import seal, token_of
 from service.adapters.aws.idempotency import create_once
 from service.adapters.aws.revocations import GRANTED, partition
+from service.adapters.aws.run_time_policies import STORE, RunTimePolicy, find, remove
 from service.domain.grants import KEPT_SECONDS, Grant, GrantPage, GrantState
-from service.errors import ConflictError, UnavailableError
+from service.errors import ConflictError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from service.settings import RecordSettings
 
 _TABLE: Final = "the commands table"
-_STORE: Final = "the policy store"
 _NUMBERS: Final = ("until", "given_at", "over_at", "revision")
 _TEXTS: Final = tuple(
     one.name for one in fields(Grant) if one.name not in {*_NUMBERS, "tenant", "state"}
@@ -110,10 +110,7 @@ class DynamoGrantRecords:
 
 @dataclass(frozen=True, kw_only=True)
 class VerifiedPermissionsGrants:
-    """Answers ``ports.GrantedPolicies`` with the tenant's own session.
-
-    A policy is found by its name, so nothing hangs on an answer that was lost.
-    """
+    """Answers ``ports.GrantedPolicies`` with the tenant's own session."""
 
     aws: AwsDoor
     settings: RecordSettings
@@ -142,64 +139,26 @@ class VerifiedPermissionsGrants:
             ExpressionAttributeValues=values,
         )
 
-    @asks(_STORE)
+    @asks(STORE)
     async def put(self, tenant: Tenant, grant: Grant) -> str:
-        try:
-            made = await self._store(tenant).call(
-                "CreatePolicy",
-                policyStoreId=tenant.policy_store_id,
-                definition={
-                    "static": {
-                        "statement": grant.statement,
-                        "description": f"grant {grant.grant_id} of {grant.template}",
-                    }
-                },
-                name=_name(grant),
-                # Known "for eight hours"; later the name is taken: "you receive a
-                # ConflictException error" (Verified Permissions API reference, CreatePolicy).
-                clientToken=grant.grant_id,
-            )
-        except AwsRefusalError as error:
-            if error.code == "ServiceQuotaExceededException":
-                raise ConflictError(_FULL) from error
-            # It does not fit the schema: what the registry says of templates is of another release.
-            if error.code == "ValidationException":
-                raise ConflictError(_UNFIT) from error
-            if error.code != "ConflictException":
-                raise
-            if (policy_id := await self.find(tenant, grant)) is not None:
-                return policy_id
-            # "might return an exception when [...] you attempt simultaneous write operations"
-            # (Verified Permissions user guide, "Quotas").
-            raise UnavailableError(_STORE, is_throttled=True, is_lost=error.was_lost) from error
-        return str(made["policyId"])
+        policy = RunTimePolicy(
+            id=grant.grant_id,
+            name=_name(grant),
+            statement=grant.statement,
+            description=f"grant {grant.grant_id} of {grant.template}",
+            full=_FULL,
+            unfit=_UNFIT,
+        )
+        return await policy.put(self._store(tenant), tenant.policy_store_id)
 
-    @asks(_STORE)
+    @asks(STORE)
     async def find(self, tenant: Tenant, grant: Grant) -> str | None:
-        try:
-            found = await self._store(tenant).call(
-                "GetPolicy", policyStoreId=tenant.policy_store_id, policyId=_name(grant)
-            )
-        except AwsRefusalError as error:
-            if error.code == "ResourceNotFoundException":
-                return None
-            raise
-        return str(found["policyId"])
+        return await find(self._store(tenant), tenant.policy_store_id, _name(grant))
 
-    @asks(_STORE)
+    @asks(STORE)
     async def remove(self, tenant: Tenant, grant: Grant) -> None:
-        try:
-            await self._store(tenant).call(
-                "DeletePolicy",
-                policyStoreId=tenant.policy_store_id,
-                policyId=grant.policy_id or _name(grant),
-            )
-        except AwsRefusalError as error:
-            if error.code == "ConflictException":
-                raise UnavailableError(_STORE, is_throttled=True, is_lost=error.was_lost) from error
-            # The store of a tenant that was stamped anew; a policy that is gone is no error.
-            if error.code != "ResourceNotFoundException":
-                raise
+        policy_id = grant.policy_id or _name(grant)
+        await remove(self._store(tenant), tenant.policy_store_id, policy_id)
 
     def _store(self, tenant: Tenant) -> Calls:
         return self.aws.tenant(tenant, "verifiedpermissions")

@@ -32,6 +32,7 @@ from service.adapters.memory.downloads import (
 from service.adapters.memory.enrolments import MemoryEnrolments, MemoryThings
 from service.adapters.memory.events import MemoryEventLog
 from service.adapters.memory.files import MemoryFileObjects, MemoryFileRecords
+from service.adapters.memory.freezes import MemoryFreezePolicies, MemoryFreezes
 from service.adapters.memory.grants import MemoryGrantedPolicies, MemoryGrantRecords
 from service.adapters.memory.isolation import MemoryIsolationProbes
 from service.adapters.memory.machines import MemoryMachineClients, MemoryMachines
@@ -114,6 +115,8 @@ class MemoryPorts(Ports):
     webhook_sender: MemoryWebhookSender
     grant_records: MemoryGrantRecords
     granted_policies: MemoryGrantedPolicies
+    freeze_records: MemoryFreezes
+    freeze_policies: MemoryFreezePolicies
     telemetry: MemoryTelemetry
     usage: MemoryUsageDays
     isolation: MemoryIsolationProbes
@@ -173,6 +176,8 @@ class MemoryPorts(Ports):
             webhook_sender=MemoryWebhookSender(),
             grant_records=MemoryGrantRecords(),
             granted_policies=MemoryGrantedPolicies(revocations=revocations, stores=stores),
+            freeze_records=MemoryFreezes(),
+            freeze_policies=MemoryFreezePolicies(stores=stores),
             telemetry=MemoryTelemetry(),
             usage=MemoryUsageDays(),
             isolation=MemoryIsolationProbes(),

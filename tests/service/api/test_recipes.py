@@ -131,6 +131,6 @@ def test_every_recipe_of_the_page_works(service: ServiceUnderTest) -> None:
     delivered = service.ports.download_records.once.records.values()
     assert {one.file_id for one in delivered} == {file.file_id}
     assert json.dumps(shell.asked).count("/v1/files") > 5
-    assert len(blocks) == 21
+    assert len(blocks) == 22
     assert not service.ports.granted_policies.held
     assert service.device("press-02").groups == ("cell-9", "line-press")

@@ -51,6 +51,7 @@ from service.domain.downloads import (
 from service.domain.enrolments import Certificate, Enrolment, SigningRequest
 from service.domain.events import Event, EventCursor, EventPage
 from service.domain.files import FileState, FileVersion, UploadPart
+from service.domain.freezes import Freeze, FreezeState
 from service.domain.grants import Grant
 from service.domain.group_records import GroupRecord
 from service.domain.groups import DeviceGroup
@@ -129,6 +130,16 @@ CAMPAIGN: Final = CampaignRecord(
 )
 BATCH: Final = Batch(number=0, devices=(BatchDevice(id="press-07", command_id=ID),), prepared_at=AT)
 LOG: Final = log_key("press-07", ID, AT)
+FREEZE: Final = Freeze(
+    tenant="acme",
+    group="line",
+    freeze_id=ID,
+    state=FreezeState.FREEZING,
+    by="acme|somebody",
+    at=AT,
+    reason="a recall",
+    version=1,
+)
 GRANT: Final = Grant(
     grant_id=ID,
     tenant="acme",
@@ -636,6 +647,10 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         "granted_policies.put": (tenant | {"grant": GRANT},),
         "granted_policies.find": (tenant | {"grant": GRANT},),
         "granted_policies.remove": (tenant | {"grant": GRANT},),
+        "freeze_records.read": (tenant | {"group": FREEZE.group},),
+        "freeze_records.put": (tenant | {"freeze": FREEZE},),
+        "freeze_policies.put": (tenant | {"freeze": FREEZE},),
+        "freeze_policies.remove": (tenant | {"freeze": FREEZE},),
         "revocations.word": (tenant,),
         "revocations.revoke": (tenant | {"subject": "ann", "not_before": AT},),
         "revocations.settle": (tenant | {"subject": "ann", "intent": AT, "not_before": AT},),
@@ -858,6 +873,10 @@ def stored(key: Mapping[str, Any], acme: Tenant) -> dict[str, Any]:
         numbers |= {"part_size": "1", "changed_at": "1", "revision": "1"}
     if "--versions" in str(key):
         texts, numbers = {"version": RUNNING.version}, {"at": str(AT)}
+    if "--freezes" in str(key):
+        row = vars(FREEZE) | {"state": "freezing"}
+        texts = {name: text for name, text in row.items() if isinstance(text, str)}
+        numbers = {name: str(one) for name, one in row.items() if isinstance(one, int)}
     if "--grants" in str(key):
         row = vars(GRANT) | {"state": "active", "group": ""}
         texts |= {name: text for name, text in row.items() if isinstance(text, str)}

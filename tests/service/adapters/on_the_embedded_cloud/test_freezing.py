@@ -13,7 +13,10 @@ import pytest
 from infra.commands import freezing
 from infra.commands.suspension import Tenant
 from infra.policies import load
+from infra.policies.store.deployed import granted, read
 from infra.stacks.config.tenants import of_tenant
+from service.cedar.freezes import GOES_ON
+from service.cedar.granted import is_granted
 from service.cedar.statement import statement_est
 from service.domain.permissions import READING, Permission
 from tests.infra.conftest import ROOT
@@ -98,6 +101,49 @@ def test_a_group_is_frozen_and_nothing_else(
     assert "nothing of that is frozen" in nothing.stderr
 
 
+def test_a_manager_freezes_a_group_by_the_api(
+    deployed: DeployedService, presses: tuple[str, str]
+) -> None:
+    """Nobody changes its devices, the copy of the policies decides reads; thawed, it is as it was.
+
+    An `up` meanwhile leaves it, and the registry's own digest is never touched.
+    """
+    (frozen, free), url = presses, "/v1/groups/line-press/freeze"
+    within(SECONDS, lambda: reboots(deployed, frozen) == 202)
+    await_copy(deployed, "acme")
+    store = deployed.setup.stacks["acme"]["policy_store_id"]
+    table, permissions = (
+        deployed.setup.cloud.client("dynamodb"),
+        deployed.setup.cloud.client("verifiedpermissions"),
+    )
+    before = granted(table, "acme")
+    body = {"reason": "a recall"}
+    assert deployed.call("PUT", url, group="operators", json=body).status_code == 403
+    answer = deployed.call("PUT", url, json=body)
+    assert (answer.status_code, answer.json()["state"]) == (200, "frozen"), answer.text
+    try:
+        took = within(SECONDS, lambda: reboots(deployed, frozen) == 403)
+        print(f"frozen {took:.1f} s after the answer")
+        refused = deployed.call("POST", f"/v1/devices/{frozen}/commands", json=REBOOT)
+        assert refused.json()["policies"] == [answer.json()["policy"]]
+        stop = deployed.call("POST", f"/v1/devices/{frozen}/commands", json={"name": "stop"})
+        assert stop.status_code == 202, stop.text
+        assert reboots(deployed, free) == 202
+        await_copy(deployed, "acme")
+        assert decided(deployed, deployed.call("GET", f"/v1/devices/{frozen}"))[0] == "copy"
+        deployed.setup.stamp("acme")
+        marks = granted(table, "acme")
+        assert len(marks - before) == 1
+        assert not any(map(is_granted, read(permissions, store, grants=marks).static.values()))
+        assert reboots(deployed, frozen) == 403
+    finally:
+        thawed = deployed.call("DELETE", url)
+    assert (thawed.status_code, thawed.json()["state"]) == (200, "thawed"), thawed.text
+    within(SECONDS, lambda: reboots(deployed, frozen) == 202)
+    assert granted(table, "acme") == before
+    await_copy(deployed, "acme")
+
+
 def test_the_platform_is_read_only_and_back(deployed: DeployedService) -> None:
     """Nobody of any tenant changes anything; one that cannot be frozen is said, others are."""
     began = time.monotonic()
@@ -126,10 +172,10 @@ def test_an_unknown_group_is_not_frozen(deployed: DeployedService) -> None:
 def test_what_goes_on_is_reading_and_taking_back() -> None:
     """Every action that reads is let through, of those that change only what ends something."""
     schema = load(ROOT / "policies", of_tenant(ROOT, "acme")).schema_json
-    groups = {name for name in freezing.GOES_ON if name not in set(Permission)}
+    groups = {name for name in GOES_ON if name not in set(Permission)}
     assert groups == {"View"}
     assert '"View"' in schema
-    leaves = {Permission(name) for name in freezing.GOES_ON if name in set(Permission)}
+    leaves = {Permission(name) for name in GOES_ON if name in set(Permission)}
     assert {one for one in leaves if not one.startswith("View")} == {
         Permission.STOP_DEVICE,
         Permission.CANCEL_DOWNLOAD,
