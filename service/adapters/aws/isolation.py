@@ -23,6 +23,8 @@ _REFUSED: Final = frozenset({"AccessDenied", "AccessDeniedException", "Forbidden
 references, "Common errors" and GetThingShadow)."""
 _LET_IN: Final = frozenset({"ConditionalCheckFailedException", "ResourceNotFoundException"})
 """What is asked for is not there: IAM was asked first, and agreed."""
+_SAYS: Final = {Part.FILES: "IsTruncated", Part.DECISIONS: "results"}
+"""What an answer has in any case."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +46,9 @@ class AwsIsolationProbes:
             if error.code in _LET_IN:
                 return True
             raise
-        # A page of somebody on the way is no answer; that of the others is read as JSON.
-        if part is Part.FILES and "IsTruncated" not in answer:
-            raise UnreadableAnswerError(operation, "no page of a bucket")
+        # Somebody on the way may have answered; of the others an empty answer is a good one.
+        if part in _SAYS and _SAYS[part] not in answer:
+            raise UnreadableAnswerError(operation, f"no `{_SAYS[part]}`")
         return True
 
     def _call(self, part: Part, of: Tenant) -> tuple[str, str, dict[str, Any]]:
