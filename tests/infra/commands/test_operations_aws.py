@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import botocore.session
 import pytest
 from botocore import xform_name
+from botocore.validate import ParamValidator
 from cedarfleet_device.trust import signing
 
 from infra.local import aws
@@ -27,9 +28,15 @@ if TYPE_CHECKING:
     from infra.local.cloud import EmbeddedCloud
 
 PAGE: Final = (ROOT / "docs" / "operations.md").read_text()
-LINES: Final = sorted({found.strip() for found in re.findall(r"\baws [a-z0-9-]+ [^`\n]+", PAGE)})
+COST: Final = (ROOT / "docs" / "cost.md").read_text()
+LINES: Final = sorted(
+    {found.strip() for found in re.findall(r"\baws [a-z0-9-]+ [^`\n]+", f"{PAGE}\n{COST}")}
+)
 NOT_RUN: Final = ("aws ecr get-login-password", "aws s3 cp", "aws s3 sync")
 """What needs Docker, or is the CLI's own and no operation of AWS."""
+SOMETHING: Final = re.compile(r"\$\([^)]*\)|\$\{[^}]*\}|<[^>]*>")
+"""Of a line, what the operator fills in, or another command tells; how long it is, nobody knows."""
+PARTIAL: Final = ("Missing required", "Invalid length")
 SERVICES: Final = {"s3api": "s3"}
 T: Final = "walked"
 """Of which the things here are named."""
@@ -194,14 +201,23 @@ def test_each_line_is_one_of_awss_and_walked_or_named() -> None:
     for line in LINES:
         if line.startswith(NOT_RUN):
             continue
-        words = shlex.split(re.sub(r"\$\([^)]*\)|\$\{[^}]*\}|<[^>]*>", "x", line.removesuffix(")")))
+        words = shlex.split(
+            re.sub(r"\$\([^)]*\)|\$\{[^}]*\}|<[^>]*>", "123456789012", line.removesuffix(")"))
+        )
         given, options = aws._parser().parse_known_args(words[1:])
         service = session.get_service_model(SERVICES.get(words[1], words[1]))
         names = {xform_name(name, "-"): name for name in service.operation_names}
         try:
-            aws.parameters(service.operation_model(names[given.operation]), options)
+            model = service.operation_model(names[given.operation])
+            asked = aws.parameters(model, options)
         except (KeyError, aws.UsageError) as error:
             unknown.append(f"{line}: {error}")
+            continue
+        if model.input_shape is not None:
+            found = ParamValidator().validate(asked, model.input_shape).generate_report()
+            # A line may stand for its operation, without what is required.
+            wrong = [one for one in found.splitlines() if not one.startswith(PARTIAL)]
+            unknown += [f"{line}: {one}" for one in wrong]
     assert unknown == []
     said = PAGE.partition("## Before the first run")[0]
     for beginning in NOT_RUN:
