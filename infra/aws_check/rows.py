@@ -270,6 +270,19 @@ ROWS: Final = (
         "made by the API shows it",
     ),
     Row(
+        id="federated-profile",
+        statement="Whoever comes by an OIDC provider is a profile `<provider>_<sub>` of the pool, "
+        "in Cognito's own group `<pool>_<provider>` alone, and a token of the pool verifies as any "
+        "other's",
+        reason="it needs a provider: sign in by one on the throw-away tenant",
+    ),
+    Row(
+        id="provider-details",
+        statement="What Cognito adds to a provider's `ProviderDetails` (endpoints that it has "
+        "discovered, a SAML provider's addresses) is no drift of the stack",
+        reason="it needs a provider: `tenants drift` of the tenant",
+    ),
+    Row(
         id="token-in-a-batchs-context",
         statement="`BatchIsAuthorized` takes a context with `token` as the schema has it, for a "
         "machine that is asked for without its token, and decides as by the token",

@@ -229,6 +229,13 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         made = Project(copy_project(tmp_path_factory.mktemp("scratch")), cloud)
         for stack in ("platform", "acme"):
             made.change(stack, protect=False)
+        # No committed tenant has a provider of its own, or a tier with all protection from threats.
+        file = yaml.safe_load((made.root / "tenants" / "Pulumi.acme.yaml").read_text())
+        told = {"metadata_url": "https://idp.acme.example/", "attributes": {"email": "mail"}}
+        sign_in = file["config"]["cedarfleet:tenant"]["sign_in"]
+        sign_in |= {"saml": {"AcmeSaml": told}, "mfa": "on"}
+        made.change("acme", sign_in=sign_in, tier="enterprise")
+        for stack in ("platform", "acme"):
             made.up(stack)
         _leave_out_what_lives_on()
         yield made

@@ -59,6 +59,8 @@ OPEN_PATHS: Final = frozenset(
         "/_ministack/ready",
         "/_ministack/iot/ca.pem",
         "/oauth2/authorize",
+        # Not /saml2/idpresponse: the emulator checks no signature of an assertion. Fail closed.
+        "/oauth2/idpresponse",
         _TOKEN_PATH,
         "/oauth2/revoke",
         "/oauth2/userInfo",

@@ -22,6 +22,7 @@ from infra.local.resources import (
     ecs,
     firehose,
     iam,
+    identity_providers,
     iot,
     iot_domains,
     iot_provisioning,
@@ -56,6 +57,7 @@ HANDLERS: Mapping[str, Handler] = {
     **ecs.HANDLERS,
     **firehose.HANDLERS,
     **iam.HANDLERS,
+    **identity_providers.HANDLERS,
     **iot.HANDLERS,
     **iot_domains.HANDLERS,
     **iot_provisioning.HANDLERS,
@@ -71,4 +73,4 @@ HANDLERS: Mapping[str, Handler] = {
     **verified_permissions.HANDLERS,
     **verified_permissions_policies.HANDLERS,
 }
-INVOKES: Mapping[str, Invoke] = account.INVOKES
+INVOKES: Mapping[str, Invoke] = {**account.INVOKES, **identity_providers.INVOKES}

@@ -123,6 +123,50 @@ Url = Annotated[
     ),
 ]
 Urls = Annotated[tuple[Url, ...], Meta(min_length=1, max_length=100)]
+# Cognito API, CreateIdentityProvider: ProviderName, 1 to 32 characters; without `_`, which parts it
+# from the rest of the user name that its people get.
+ProviderName = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[A-Za-z](?:-?[A-Za-z0-9])+\Z",
+        max_length=32,
+        description="must be letters, digits and inner `-`, at most 32 characters",
+    ),
+]
+PROVIDERS: Final = 100
+"""Of a kind; a pool takes 300 (source: Cognito quotas, "Identity providers per user pool")."""
+SOCIAL: Final = frozenset(
+    {"COGNITO", "Facebook", "Google", "LoginWithAmazon", "SignInWithApple", "Cognito"}
+)
+"""Names that mean something else to Cognito (source: Cognito API, CreateUserPoolClient,
+SupportedIdentityProviders)."""
+# "Only uses HTTPS for OIDC endpoints", "Only uses TCP ports 80 and 443" (source: Cognito developer
+# guide, "Using OIDC identity providers with a user pool").
+HttpsUrl = Annotated[
+    str,
+    Meta(
+        pattern=r"\Ahttps://[A-Za-z0-9.-]+(?::443)?(?:/[!\"$-~]*)?\Z",
+        max_length=1024,
+        description="must be https on port 443, of ASCII without blanks and `#`",
+    ),
+]
+# Secrets Manager API, CreateSecret: Name; or the secret's ARN.
+SecretName = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[A-Za-z0-9/_+=.@:-]+\Z",
+        max_length=2048,
+        description="must be the name or ARN of a secret of Secrets Manager, never the secret",
+    ),
+]
+OidcScope = Annotated[
+    str, Meta(pattern=r"\A[!#-\[\]-~]+\Z", description="must be a scope of RFC 6749, 3.3")
+]
+# What a provider may say of a person. Not `email_verified`: nobody has verified it to us.
+MappedAttribute = Literal[
+    "email", "family_name", "given_name", "locale", "zoneinfo", "custom:region"
+]
+ClaimName = Annotated[str, Meta(min_length=1, max_length=256)]
 Mfa = Literal["off", "optional", "on"]
 SignInFlow = Literal["srp", "password", "admin-password"]
 # Ours; the row of a shared bucket counts microseconds a token (docs/adr/0022).

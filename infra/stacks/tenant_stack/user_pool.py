@@ -9,12 +9,13 @@ import pulumi
 import pulumi_aws as aws
 
 from infra import names
+from infra.stacks.tenant_stack.identity_providers import identity_providers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from infra.stacks.config.limits import SignInFlow, ThreatProtection
-    from infra.stacks.config.tenant import TenantConfig
+    from infra.stacks.config.tenant import SignIn, TenantConfig
     from infra.stacks.config.tiers import Password, Tier
 
 # What a person may change in their own profile. Everything else, `custom:region` and `email` above
@@ -91,6 +92,17 @@ def password_policy(password: Password) -> aws.cognito.UserPoolPasswordPolicyArg
     )
 
 
+def _written(sign_in: SignIn) -> list[str]:
+    """What a sign-in by a client may write: what people may change, and what a provider says.
+
+    "this array must include all attributes that you have mapped to IdP attributes" (source: Cognito
+    API, UserPoolClientType, WriteAttributes). No person gets to write these by that: it takes the
+    scope `aws.cognito.signin.user.admin`, which no client here may ask for, or a sign-in call,
+    which a tenant with providers cannot allow (``TenantConfig.read``).
+    """
+    return sorted({*_OWN_ATTRIBUTES, *sign_in.mapped})
+
+
 @dataclass(frozen=True, kw_only=True)
 class UserPoolArgs:
     """Whose pool it is, what its file says of groups, sign-in and deletion, the platform's part.
@@ -142,6 +154,7 @@ class UserPool(pulumi.ComponentResource):
                 opts=self._child,
             )
         sign_in = args.config.sign_in
+        self._federated = identity_providers(name, sign_in, pool, self._child)
         client = self._client(
             name, args, pool, "app", (list(sign_in.callback_urls), list(sign_in.logout_urls))
         )
@@ -254,7 +267,7 @@ class UserPool(pulumi.ComponentResource):
             allowed_oauth_flows_user_pool_client=True,
             allowed_oauth_flows=["code"],
             allowed_oauth_scopes=["openid", "email", "profile"],
-            supported_identity_providers=["COGNITO"],
+            supported_identity_providers=["COGNITO", *self._federated],
             callback_urls=urls[0],
             logout_urls=urls[1],
             explicit_auth_flows=[
@@ -272,6 +285,6 @@ class UserPool(pulumi.ComponentResource):
                 "refresh_token": "days",
             },
             read_attributes=["email", "email_verified", "custom:region", *_OWN_ATTRIBUTES],
-            write_attributes=_OWN_ATTRIBUTES,
+            write_attributes=_written(args.config.sign_in),
             opts=self._child,
         )

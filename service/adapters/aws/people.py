@@ -133,7 +133,10 @@ class CognitoPeople:
         groups: list[str] = []
         while True:
             page = await self._pool(tenant).call("AdminListGroupsForUser", **asked)
-            groups += [one["GroupName"] for one in page["Groups"]]
+            # Not Cognito's own of a provider's people, `<pool>_<provider>`, which no one else gives
+            # or takes (source: Cognito developer guide, "Adding groups to a user pool").
+            named = (one["GroupName"] for one in page["Groups"])
+            groups += [group for group in named if not group.startswith(f"{tenant.pool_id}_")]
             if not page.get("NextToken"):
                 return tuple(sorted(groups))
             asked["NextToken"] = page["NextToken"]

@@ -22,6 +22,7 @@ from infra.local.cloud.corrections import (
     direct_messages,
     domains,
     events,
+    federation,
     jobs,
     objects,
     provisioning,
@@ -108,6 +109,7 @@ CORRECTIONS: Final[tuple[Callable[[Emulator], None], ...]] = (
     cognito.challenge_needs_its_session,
     cognito.refreshed_token_keeps_its_groups,
     cognito.refresh_token_can_be_revoked,
+    federation.provider_is_checked,
     client_secrets.secrets_can_be_rotated,
 )
 

@@ -130,6 +130,6 @@ def change_tenant(cloud: ProcessCloud, named: Callable[[str], dict[str, Any]]) -
         "artifacts-lifecycle": ["rules"],
         "policies-store": ["description", "validationSettings"],
         "policies-schema": ["definition"],
-        "identity-pool": ["adminCreateUserConfig", "passwordPolicy"],
+        "identity-pool": ["adminCreateUserConfig", "passwordPolicy", "userPoolAddOns"],
         "identity-app": ["readAttributes", "refreshTokenValidity"],
     }

@@ -222,7 +222,7 @@ def test_a_group_keeps_its_members_when_its_description_changes(scratch: Project
     cognito.admin_create_user(
         UserPoolId=pool,
         Username="m@acme.example",
-        TemporaryPassword="Initial-Word-1",
+        TemporaryPassword="Initial-Word-1234",
         MessageAction="SUPPRESS",
     )
     cognito.admin_add_user_to_group(

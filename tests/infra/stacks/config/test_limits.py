@@ -65,6 +65,11 @@ def _document(kind: type[Any]) -> dict[str, Any]:
         rate = {"per_second": 20, "burst": 20}
         found["budget"] = {"requests": rate, "commands": dict(rate)}
         found["sign_in"] |= {"flows": ["srp"], "token_minutes": 60, "refresh_days": 30}
+        metadata = {"metadata_url": "https://idp.acme.example/metadata"}
+        found["sign_in"]["saml"] = {"AcmeSaml": metadata | {"attributes": {"email": "mail"}}}
+        oidc = {"issuer": "https://idp.acme.example", "client_id": "the-pool"}
+        oidc |= {"client_secret": "acme/entra", "scopes": ["email", "openid"]}
+        found["sign_in"]["oidc"] = {"Entra": oidc | {"attributes": {"email": "email"}}}
     else:
         password = {"length": 14, "symbols": True, "remembered": 3, "invitation_days": 3}
         found["tiers"]["starter"] |= {"mfa": "on", "password": password}
@@ -203,7 +208,7 @@ def test_text_is_taken_up_to_its_length(place: Place) -> None:
     """As many characters as the type allows are taken, one more is refused with the number."""
     most = place.node.max_length
     begin = "A" if place.path[0] == "commands" else "a"
-    if "_urls" in str(place):
+    if "_url" in str(place) or place.path[-1] == "issuer":
         begin = "https://"
     longest = begin + "a" * (most - len(begin))
     assert place.accepts(longest)

@@ -45,6 +45,56 @@ def tenant(data: object, name: str = "acme") -> TenantConfig:
     return TenantConfig.read(f"tenants/Pulumi.{name}.yaml", data, tenant=name, root=ROOT)
 
 
+OIDC: dict[str, Any] = {
+    "issuer": "https://idp.acme.example",
+    "client_id": "the-pool",
+    "client_secret": "cedarfleet/acme/entra",
+    "attributes": {"email": "email"},
+}
+
+
+def test_a_provider_is_read() -> None:
+    """With what it is asked for where the file does not say, and what it tells of a person."""
+    read = tenant(changed(read_file("acme"), "sign_in.oidc", {"Entra": OIDC})).sign_in
+    assert read.oidc["Entra"].scopes == ("openid", "email", "profile")
+    assert read.mapped == {"email"}
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "words"),
+    [
+        ("En_tra", {}, r"\.En_tra: must be letters, digits and inner `-`"),
+        ("Google", {}, r"\.Google: Cognito knows this name"),
+        ("Entra", {"attributes": {}}, r"\.Entra\.attributes: must map `email`"),
+        (
+            "Entra",
+            {"attributes": {"email_verified": "x"}},
+            r"\.attributes\.email_verified: must be one of email, family_name",
+        ),
+        ("Entra", {"issuer": "http://idp.acme.example"}, r"\.issuer: must be https on port 443"),
+        ("Entra", {"issuer": "https://idp.acme.example:8443/"}, r"\.issuer: must be https on p"),
+        ("Entra", {"client_secret": "is this one?"}, r"\.client_secret: must be the name or ARN"),
+        ("Entra", {"scopes": ["email"]}, r"\.scopes: must have `openid`"),
+    ],
+)
+def test_a_provider_that_none_could_use_is_refused(
+    name: str, wrong: dict[str, Any], words: str
+) -> None:
+    """By its name, what it tells and where it is."""
+    with pytest.raises(ConfigError, match=words):
+        tenant(changed(read_file("acme"), "sign_in.oidc", {name: OIDC | wrong}))
+
+
+def test_who_has_providers_has_no_sign_in_calls() -> None:
+    """Tokens of these calls may write what the provider says of a person."""
+    data = changed(read_file("acme"), "sign_in.oidc", {"Entra": OIDC})
+    with pytest.raises(ConfigError, match=r"sign_in\.flows: must be empty where there are"):
+        tenant(changed(data, "sign_in.flows", ["srp"]))
+    saml = {"Entra": {"metadata_url": OIDC["issuer"], "attributes": OIDC["attributes"]}}
+    with pytest.raises(ConfigError, match=r"sign_in\.saml\.Entra: stands in `oidc` too"):
+        tenant(changed(data, "sign_in.saml", saml))
+
+
 def test_the_two_tenants_are_different() -> None:
     """Acme and globex differ in everything that a file can say."""
     acme, globex = tenant(read_file("acme")), tenant(read_file("globex"), "globex")

@@ -279,3 +279,26 @@ def drawn_password_fits_its_pool(probed: ProbedCloud) -> bool:
             UserPoolId=strict, Username="somebody", MessageAction="SUPPRESS"
         )
     )
+
+
+def provider_is_checked(probed: ProbedCloud) -> bool:
+    """People come in by a provider that the app client does not name."""
+    people, admin = pool(probed), probed.cloud.client("cognito-idp")
+    admin.create_identity_provider(
+        UserPoolId=people.pool_id,
+        ProviderName="Elsewhere",
+        ProviderType="OIDC",
+        ProviderDetails={
+            "authorize_url": "https://elsewhere.example/authorize",
+            "token_url": "https://elsewhere.example/token",
+            "oidc_issuer": "https://elsewhere.example",
+            "client_id": "the-pool",
+            "client_secret": "x",
+        },
+    )
+    with browser_of(probed) as browser:
+        app, _ = signed_in_by_code(probed, people, browser)
+        asked = {"client_id": app, "redirect_uri": _CALLBACK, "response_type": "code"}
+        asked |= {"scope": "openid", "identity_provider": "Elsewhere"}
+        answer = browser.get("/oauth2/authorize", params=asked)
+    return answer.is_redirect
