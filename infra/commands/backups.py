@@ -51,6 +51,9 @@ def add_arguments(verbs: Mapping[str, argparse.ArgumentParser]) -> None:
         verbs[verb].add_argument("restored", help="name that `restore` said")
     for verb in ("compare", "put-back"):
         verbs[verb].add_argument("--tenant", help="of whose rows alone (default: of all)")
+    verbs["compare"].add_argument(
+        "--all", action="store_true", help=f"name every row, not the first {_SHOWN}"
+    )
     verbs["put-back"].add_argument(
         "--changed", action="store_true", help="rows that are otherwise now too"
     )
@@ -115,10 +118,10 @@ def _compare(options: argparse.Namespace, account: Account) -> int:
     table, counts = TABLES[options.table], Counter[str]()
     for one in tables.compared(account, table, options.restored, tenant=options.tenant):
         counts[one.how] += 1
-        if sum(counts.values()) <= _SHOWN:
+        if options.all or sum(counts.values()) <= _SHOWN:
             _say(f"{one.how:<8} {one.shown}")
-    if (more := sum(counts.values()) - _SHOWN) > 0:
-        _say(f"... and {more} more")
+    if not options.all and (more := sum(counts.values()) - _SHOWN) > 0:
+        _say(f"... and {more} more: --all names them")
     _say(", ".join(f"{counts[how]} {how}" for how in ("gone", "changed", "made")))
     return _DIFFERS if counts else 0
 

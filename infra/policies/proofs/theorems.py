@@ -50,7 +50,8 @@ REFUSED: Final = {
         """forbid (
             principal,
             action in [Fleet::Action::"ApproveDownload", Fleet::Action::"GiveGrant",
-                Fleet::Action::"ManagePeople", Fleet::Action::"ManageMachines"],
+                Fleet::Action::"ManagePeople", Fleet::Action::"ManageMachines",
+                Fleet::Action::"FreezeGroup"],
             resource
         ) when { context has via && context.via == "agent" };""",
     ),

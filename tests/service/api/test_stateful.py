@@ -54,7 +54,8 @@ def as_the_tenant_knows_it(document: dict[str, Any]) -> dict[str, Any]:
     schemas["CommandBody"]["properties"]["if_offline"] = {"enum": ["queue"]}
     files = ["recipes/steel.json", "firmware/press-2.bin"]
     schemas["DownloadBody"]["properties"]["artifact"]["enum"] = files
-    del schemas["DownloadBody"]["properties"]["group"]
+    for member in ("group", "file", "plan"):
+        del schemas["DownloadBody"]["properties"][member]
     schemas["DownloadBody"]["required"] = ["artifact", "device"]
     known = {"type": "string", "enum": ["press-01", "press-02", "press-03"]}
     schemas["DownloadBody"]["properties"]["device"] = known

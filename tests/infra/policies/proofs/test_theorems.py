@@ -121,6 +121,7 @@ def test_an_agent_that_may_approve_is_found(prover: Prover, base: PolicySet) -> 
         ("GiveGrant", ["Device", "DeviceGroup"]),
         ("ManagePeople", ["Tenant"]),
         ("ManageMachines", ["Tenant"]),
+        ("FreezeGroup", ["DeviceGroup"]),
     ):
         broken = text.replace(f'Fleet::Action::"{action}"', 'Fleet::Action::"ViewDevice"')
         assert broken != text
