@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from hypothesis import HealthCheck, Phase, is_hypothesis_test, settings
 
+from tests.authorities import know_no_authorities
 from tests.scheduling import Scheduling, rank
 from tests.seed import given_or_new
 from tests.soak import SoFar
@@ -49,6 +50,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Make the mark known, property tests repeatable, and long where that is asked for."""
     gc.set_threshold(*_COLLECTED_AFTER)
+    if not hasattr(config, "workerinput"):
+        know_no_authorities(config)
     if config.getoption(_SEED) is None:
         # Workers of xdist get the options of the first process, and with them its seed.
         config.option.hypothesis_seed = str(given_or_new())

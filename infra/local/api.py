@@ -25,6 +25,7 @@ import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.local.engine import Engine, EngineError
+from infra.local.loopback import NO_AUTHORITIES
 from infra.local.people import Person, SignInError, SignInPage, machine_token, sign_in
 from infra.local.people_file import PeopleFile
 from infra.local.running_cloud import CloudNotRunningError, RunningCloud
@@ -158,7 +159,9 @@ def _call(given: argparse.Namespace, api: str, bearer: str) -> int:
     body = {} if given.body is None else {"content": given.body}
     if body:
         headers["Content-Type"] = "application/json"
-    with httpx.Client(base_url=api, headers=headers, timeout=_SECONDS, trust_env=False) as http:
+    with httpx.Client(
+        base_url=api, headers=headers, timeout=_SECONDS, trust_env=False, verify=NO_AUTHORITIES
+    ) as http:
         answer = http.request(given.method, given.path, **body)
         if given.wait and answer.status_code == HTTPStatus.ACCEPTED:
             answer = _ended(http, answer.json()["url"])

@@ -19,6 +19,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 
+from infra.local.loopback import NO_AUTHORITIES
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -147,7 +149,9 @@ def sign_in(page: SignInPage, person: Person) -> str:
         "code_challenge": challenge,
         "code_challenge_method": "S256",
     }
-    with httpx.Client(base_url=page.at, timeout=_SECONDS, trust_env=False) as browser:
+    with httpx.Client(
+        base_url=page.at, timeout=_SECONDS, trust_env=False, verify=NO_AUTHORITIES
+    ) as browser:
         form = browser.get("/oauth2/authorize", params=asked)
         if form.status_code != HTTPStatus.OK:
             raise SignInError(f"the sign-in page answered {form.status_code}")
@@ -204,6 +208,7 @@ def machine_token(*, at: str, client_id: str, secret: str) -> str:
         auth=(client_id, secret),
         timeout=_SECONDS,
         trust_env=False,
+        verify=NO_AUTHORITIES,
     )
     if answer.status_code != HTTPStatus.OK:
         raise SignInError(f"the machine was not let in: {answer.status_code}")

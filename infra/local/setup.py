@@ -19,6 +19,7 @@ from infra.local.cloud.limits.table import CEDAR_POLICY
 from infra.local.devices import Device
 from infra.local.engine import Engine, Op
 from infra.local.guarding import Guardrails
+from infra.local.loopback import NO_AUTHORITIES
 from infra.local.people import SignInPage
 from infra.local.processes import Child, ChildError
 from infra.local.resources import HANDLERS, INVOKES
@@ -273,6 +274,7 @@ def _asked(
         headers={"Authorization": f"Bearer {token}"},
         timeout=_ANSWER_SECONDS,
         trust_env=False,
+        verify=NO_AUTHORITIES,
     )
     if answer.status_code == HTTPStatus.NOT_FOUND:
         return None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import httpx
 
 from infra.local.demo.report import StepError
+from infra.local.loopback import NO_AUTHORITIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -25,7 +26,9 @@ class TenantApp:
 
     def __init__(self, url: str, token: str | None = None) -> None:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=_SECONDS, trust_env=False)
+        self._http = httpx.Client(
+            base_url=url, headers=headers, timeout=_SECONDS, trust_env=False, verify=NO_AUTHORITIES
+        )
 
     def get(self, path: str) -> httpx.Response:
         """GET, whatever the status."""
