@@ -64,11 +64,12 @@ def test_a_permit_that_fails_says_what_it_lacks(service: ServiceUnderTest) -> No
     found = explain(service, "emergency-responders", **STOP)
     assert (found["allowed"], found["policies"]) == (False, [])
     first = found["explained"][0]
-    assert (first["policy"], first["applies"], first["changes_if"]) == (
-        "emergency-responders-act",
-        False,
-        "all",
-    )
+    assert {name: first[name] for name in ("policy", "effect", "applies", "changes_if")} == {
+        "policy": "emergency-responders-act",
+        "effect": "permit",
+        "applies": False,
+        "changes_if": "all",
+    }
     lacking = conditions(found, "emergency-responders-act")
     assert lacking.keys() == {"an emergency is declared", "a reason is given"}
     assert lacking["an emergency is declared"]["values"] == {"context.emergency": "false"}
@@ -82,6 +83,8 @@ def test_a_forbid_says_what_would_lift_it(service: ServiceUnderTest) -> None:
     prepared(service)
     found = explain(service, "operators", **STOP)
     assert found["policies"] == ["operators-view-only"]
+    first = found["explained"][0]
+    assert (first["effect"], first["applies"], first["changes_if"]) == ("forbid", True, "one")
     met = conditions(found, "operators-view-only")
     assert met["the caller is also a manager"] == {
         "words": "the caller is also a manager",
