@@ -50,7 +50,10 @@ class IsolationSettings:
         Raises:
             ConfigurationError: it is not two tenants.
         """
-        if self.canary is not None and len(set(filter(None, self.canary.split(",")))) != 2:  # noqa: PLR2004 - as it says
+        if self.canary is None:
+            return
+        first, comma, second = self.canary.partition(",")
+        if not (first and comma and second) or "," in second or first == second:
             raise ConfigurationError(
                 f"CEDARFLEET_ISOLATION_CANARY is `{self.canary[:80]}`: give two tenants' ids, as"
                 " `acme,globex`"

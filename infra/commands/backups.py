@@ -6,6 +6,7 @@ or `files` found differences.
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import time
@@ -25,7 +26,6 @@ from infra.stacks.config.reading import ConfigError
 from infra.stacks.config.tenants import configured, region
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
@@ -157,9 +157,14 @@ def _files(options: argparse.Namespace, account: Account) -> int:
 
 
 def _moment(text: str) -> datetime:
-    at = datetime.fromisoformat(text)
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"`{text}` is no moment: {error}") from error
     if at.tzinfo is None:
-        raise ValueError(f"`{text}` has no offset")
+        raise argparse.ArgumentTypeError(
+            f"`{text}` has no offset: end it with the zone's, as `+01:00`, or `Z`"
+        )
     return at.astimezone(UTC)
 
 

@@ -6,6 +6,7 @@ Exit code 0: done, or no drift; 1: something is wrong, and the report says of wh
 
 from __future__ import annotations
 
+import argparse
 import signal
 import sys
 import time
@@ -43,7 +44,6 @@ from infra.stacks.config.reading import ConfigError
 from infra.stacks.config.tenants import configured, of_tier, tenants
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Iterator, Mapping
 
     from infra.commands.run_report import RunReport
@@ -351,15 +351,17 @@ def _summary(report: RunReport, file: Path) -> Iterator[str]:
 
 
 def _positive(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise ValueError(text)
-    return number
+    return _number(text, least=1)
 
 
 def _count(text: str) -> int:
-    if (number := int(text)) < 0:
-        raise ValueError(text)
-    return number
+    return _number(text, least=0)
+
+
+def _number(text: str, *, least: int) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"`{text}` must be a whole number, {least} or more")
+    return int(text)
 
 
 def _say(text: str) -> None:

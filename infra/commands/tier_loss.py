@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from infra.stacks.config.tiers import Tier
 
 MOST: Final = 10_000
-"""So many are counted, ten calls of S3's lists; of more it is said that there are more."""
+"""So many are counted, and no list is read further; of more it is said that there are more."""
 _OVER: Final = frozenset({"ended", "revoked", "revoking"})
 # Feature -> partition of the commands table in which what was made of it stands, and what it is.
 # A campaign is over by itself; what is under way goes on.

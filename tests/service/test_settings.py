@@ -40,6 +40,10 @@ NEEDED = {
             {"HTTPS_PROXY": "http://proxy", "NO_PROXY": "sts.eu-north-1.amazonaws.com,.internal"},
             "dynamodb.eu-north-1.amazonaws.com, verifiedpermissions",
         ),
+        *(
+            ({"CEDARFLEET_ISOLATION_CANARY": pair}, f"`{pair}`: give two tenants' ids, as `acme,gl")
+            for pair in ("acme", "acme,", ",globex", "acme,acme", "acme,globex,", "a,b,c")
+        ),
     ],
 )
 def test_wrong_settings_are_told_by_name(changes: dict[str, str], words: str) -> None:

@@ -145,9 +145,18 @@ def test_claims_of_the_first_release_are_named(embedded_cloud: EmbeddedCloud, wa
     iot.detach_policy(policyName=f"{T}-claim", target=certificate)
 
 
-def test_the_fleet_index_is_switched_off(walk: Walk) -> None:
+def test_the_fleet_index_is_switched_off(embedded_cloud: EmbeddedCloud, walk: Walk) -> None:
     """As the page has it, with both its parts."""
+    iot = embedded_cloud.client("iot")
+    iot.update_indexing_configuration(
+        thingIndexingConfiguration={"thingIndexingMode": "REGISTRY"},
+        thingGroupIndexingConfiguration={"thingGroupIndexingMode": "ON"},
+    )
     walk("aws iot update-indexing-configuration")
+    now = iot.get_indexing_configuration()
+    things, groups = "thingIndexingConfiguration", "thingGroupIndexingConfiguration"
+    assert now[things]["thingIndexingMode"] == "OFF"
+    assert now[groups]["thingGroupIndexingMode"] == "OFF"
 
 
 def test_events_go_to_a_queue(embedded_cloud: EmbeddedCloud, walk: Walk) -> None:

@@ -125,11 +125,17 @@ def test_rows_come_back_while_the_service_goes_on(
     assert restored not in rows.list_tables()["TableNames"]
 
 
-def test_a_moment_that_cannot_be_had_is_refused(backups: Callable[..., tuple[int, str]]) -> None:
-    """Before recovery was switched on, and to come: it says which moments there are."""
+def test_a_moment_that_cannot_be_had_is_refused(
+    backups: Callable[..., tuple[int, str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before recovery was switched on, and to come: it says which there are; and no moment."""
     for at in ("2020-01-01T00:00:00+00:00", "2999-01-01T00:00:00+00:00"):
         code, told = backups("restore", "devices", "--at", at)
         assert (code, "can be restored to any moment from" in told) == (1, True), told
+    for at, why in (("yesterday", "is no moment"), ("2026-12-31T18:00:00", "has no offset")):
+        with pytest.raises(SystemExit):
+            main(["backups", "restore", "devices", "--at", at])
+        assert f"`{at}` {why}" in capsys.readouterr().err
     code, told = backups("list")
     assert code == 0
     assert [line.split()[1] for line in told.splitlines()] == list(tables.TABLES.values())
