@@ -12,7 +12,8 @@ from msgspec.structs import fields
 
 from infra.local.engine import Op, ProgramError
 from infra.stacks.config.platform import PlatformConfig
-from infra.stacks.config.tenant import SignIn, TenantConfig
+from infra.stacks.config.sign_in import SignIn
+from infra.stacks.config.tenant import TenantConfig
 
 if TYPE_CHECKING:
     from pathlib import Path

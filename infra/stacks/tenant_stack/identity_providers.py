@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from infra.stacks.config.limits import ClaimName, MappedAttribute
-    from infra.stacks.config.tenant import Oidc, SignIn
+    from infra.stacks.config.sign_in import Oidc, SignIn
 
 
 def identity_providers(

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from infra.stacks.config.limits import SignInFlow, ThreatProtection
-    from infra.stacks.config.tenant import SignIn, TenantConfig
+    from infra.stacks.config.sign_in import SignIn
+    from infra.stacks.config.tenant import TenantConfig
     from infra.stacks.config.tiers import Password, Tier
 
 # What a person may change in their own profile. Everything else, `custom:region` and `email` above
