@@ -79,9 +79,13 @@ def execute(program: Program, monitor: object, run: Run, surroundings: Surroundi
         Exception: Whatever the program, the SDK or the monitor raised.
     """
     raised: list[BaseException] = []
+    begun, given_up = threading.Event(), threading.Event()
     ended = threading.Event()  # in Python 3.11 an interrupted join() takes the thread for ended
 
     def body() -> None:
+        begun.wait()
+        if given_up.is_set():
+            return
         try:
             contextvars.Context().run(_execute, program, monitor, run, surroundings)
         except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
@@ -91,12 +95,18 @@ def execute(program: Program, monitor: object, run: Run, surroundings: Surroundi
             ended.set()
 
     thread = threading.Thread(target=body, name=f"pulumi-{surroundings.stack}")
-    thread.start()
     try:
+        # Begun in here: a step may be under way before `start()` has come back.
+        thread.start()
+        begun.set()
         ended.wait()
     except KeyboardInterrupt:
         run.stop()
-        ended.wait()  # steps that are under way end and are recorded
+        if begun.is_set():
+            ended.wait()  # steps that are under way end and are recorded
+        else:
+            given_up.set()
+            begun.set()
         raise
     if raised:
         raise raised[0]
