@@ -84,7 +84,8 @@ def test_demo_takes_every_step_and_ends_by_itself(tmp_path: Path) -> None:
         "s after the command",
         "acme notices nothing",
         ", 0 left",
-        "All 38 steps happened",
+        "was brought to it: ['succeeded']",
+        "All 39 steps happened",
     ):
         assert printed in done.stdout
     used, told = used_by((tmp_path / "rights").read_text().splitlines()), told_used()

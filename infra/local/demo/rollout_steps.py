@@ -65,9 +65,9 @@ def plan_says_who(run: DemoRun) -> None:
         )
 
 
-def late_device_is_brought(run: DemoRun) -> None:
-    """A group wants a version; a device that joins it later is brought to it."""
-    with run.report.step("a group wants a version, and who joins later gets it") as step:
+def version_is_wanted(run: DemoRun) -> None:
+    """A group wants a version, and a device joins it; the worker then brings it, in its time."""
+    with run.report.step("a group wants a version, and a device joins it later") as step:
         app = run.apps["acme", "managers"]
         group = {"id": "brass", "parents": ["line-press"]}
         ok(app.post("/v1/groups", group), HTTPStatus.CREATED)
@@ -75,13 +75,20 @@ def late_device_is_brought(run: DemoRun) -> None:
         made = ok(app.put(wish, {"file": run.uploaded}))
         step.check(made["version"] == "1.0", "brass wants `recipes` 1.0; nobody is in it")
         ok(app.post("/v1/groups/brass/members", {"put_in": [SECOND]}))
+        step.checks.append(f"{SECOND} joins; nobody sends it anything")
+
+
+def late_device_is_brought(run: DemoRun) -> None:
+    """The device that joined later was brought to the version, beside the other steps."""
+    with run.report.step("who joined later has the wanted version") as step:
+        app = run.apps["acme", "managers"]
         brought = app.watch(
             "/v1/downloads?group=brass",
             lambda view: any(one["state"] in _ENDS for one in view["downloads"]),
             seconds=150,
         )
         states = [one["state"] for one in brought["downloads"]]
-        step.check(states == ["succeeded"], f"{SECOND} joins, and has it: {states}")
+        step.check(states == ["succeeded"], f"{SECOND} was brought to it: {states}")
         runs = app.watch(
             "/v1/versions/recipes?version=1.0",
             lambda view: SECOND in {one["device"] for one in view["devices"]},
