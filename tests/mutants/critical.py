@@ -195,6 +195,30 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
         "tests/service/domain/test_public_addresses.py",
     ),
     "service/domain/grants.py": (f"{_API}/test_grants.py", f"{_OPERATIONS_TESTS}/test_granting.py"),
+    "service/cedar/conformance.py": ("tests/service/cedar/test_conformance.py",),
+    "service/cedar/entities.py": (
+        "tests/service/domain/test_entities.py",
+        "tests/service/cedar/test_values.py",
+    ),
+    "service/cedar/evaluator.py": (
+        "tests/service/cedar/test_evaluator.py",
+        "tests/service/cedar/test_decision.py",
+    ),
+    "service/cedar/explanation.py": (f"{_API}/test_explanations.py",),
+    "service/cedar/pieces.py": ("tests/service/cedar/test_compiled.py",),
+    "service/cedar/request.py": (
+        "tests/service/domain/test_bearer.py",
+        "tests/service/domain/test_entities.py",
+        "tests/service/cedar/test_compiled.py",
+    ),
+    "service/cedar/shared_statements.py": ("tests/service/cedar/test_compiled.py",),
+    "service/cedar/statement.py": (
+        "tests/service/cedar/test_syntax.py",
+        "tests/infra/policies/files/test_known_names.py",
+        "tests/infra/policies/files/test_rules.py",
+    ),
+    "service/cedar/terms.py": ("tests/service/cedar/test_terms.py",),
+    "service/cedar/values.py": ("tests/service/cedar/test_values.py",),
     "service/cedar/compiled.py": (
         "tests/service/cedar/test_compiled.py",
         f"{_OPERATIONS_TESTS}/test_decided_alike.py",
@@ -321,7 +345,10 @@ _INFRA: Final[dict[str, tuple[str, ...]]] = {
     "infra/commands/moves.py": (f"{_COMMANDS_TESTS}/test_moves.py",),
     "infra/commands/offboarding/removal.py": (f"{_COMMANDS_TESTS}/test_removal.py",),
     "infra/policies/files/can_apply.py": ("tests/infra/policies/files/test_can_apply.py",),
-    "infra/policies/files/conditions.py": ("tests/infra/policies/files/test_can_apply.py",),
+    "infra/policies/files/conditions.py": (
+        "tests/infra/policies/files/test_conditions.py",
+        "tests/infra/policies/files/test_can_apply.py",
+    ),
     "infra/policies/files/known_names.py": ("tests/infra/policies/files/test_known_names.py",),
     "infra/policies/files/grants.py": ("tests/infra/policies/files/test_grants.py",),
     "infra/policies/store/update_order.py": ("tests/infra/policies/store/test_update_order.py",),

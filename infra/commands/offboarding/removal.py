@@ -199,20 +199,22 @@ def remove_timers(account: Account, belongings: Belongings) -> int:
     return count
 
 
-def remove_rows(account: Account, belongings: Belongings) -> dict[str, int]:
+def remove_rows(
+    account: Account, belongings: Belongings, *, patience: Patience = _PATIENT
+) -> dict[str, int]:
     """Delete the tenant's rows of all shared tables; table -> how many."""
     removed: dict[str, int] = {}
     for table in shared_rows.tables(account):
         keys = list(shared_rows.rows(account, table, belongings))
         for start in range(0, len(keys), _BATCH):
-            _delete(account.client("dynamodb"), table, keys[start : start + _BATCH])
+            _delete(account.client("dynamodb"), table, keys[start : start + _BATCH], patience)
         removed[table] = len(keys)
     return removed
 
 
-def _delete(dynamodb: Any, table: str, keys: list[dict[str, Any]]) -> None:
+def _delete(dynamodb: Any, table: str, keys: list[dict[str, Any]], patience: Patience) -> None:
     asked: dict[str, Any] = {table: [{"DeleteRequest": {"Key": key}} for key in keys]}
     while asked:  # what the table's rate leaves over comes back
         asked = dynamodb.batch_write_item(RequestItems=asked).get("UnprocessedItems", {})
         if asked:
-            time.sleep(_AGAIN_SECONDS)
+            patience.pause(_AGAIN_SECONDS)

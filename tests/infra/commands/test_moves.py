@@ -7,6 +7,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cedarfleet_device import wire
 
 from infra.__main__ import main
 from infra.commands import moves
@@ -176,3 +177,85 @@ def test_another_tenants_certificate_is_not_taken(embedded_cloud: EmbeddedCloud)
     assert held == [f"other{tenant}--pump-01"]
     policies = iot.list_attached_policies(target=theirs["certificateArn"])["policies"]
     assert policies == []
+
+
+class Jobs:
+    """IoT Core whose job has come so far on each thing, and which notes the jobs that are made."""
+
+    def __init__(self, **statuses: str) -> None:
+        self._statuses = statuses
+        self.made: list[dict[str, Any]] = []
+
+    def get_paginator(self, operation: str) -> Jobs:
+        """Itself."""
+        assert operation == "list_job_executions_for_job"
+        return self
+
+    def paginate(self, *, jobId: str) -> list[dict[str, Any]]:  # noqa: N803
+        """A page for each thing."""
+        return [
+            {
+                "executionSummaries": [
+                    {
+                        "thingArn": f"arn:aws:iot:eu-central-1:1:thing/{jobId}--{thing}",
+                        "jobExecutionSummary": {"status": status},
+                    }
+                ]
+            }
+            for thing, status in self._statuses.items()
+        ]
+
+    def describe_job_execution(self, *, jobId: str, thingName: str) -> dict[str, Any]:  # noqa: N803
+        """With the reason that the thing of that name alone has told."""
+        told = {"detailsMap": {"reason": "no way"}} if thingName == f"{jobId}--told" else None
+        return {"execution": {"statusDetails": told} if told else {}}
+
+    def describe_thing(self, *, thingName: str) -> dict[str, str]:  # noqa: N803
+        """Of each one that is asked for."""
+        return {"thingArn": f"thing/{thingName}"}
+
+    def describe_thing_group(self, *, thingGroupName: str) -> dict[str, str]:  # noqa: N803
+        """Likewise."""
+        return {"thingGroupArn": f"group/{thingGroupName}"}
+
+    def create_job(self, **asked: Any) -> None:
+        """Noted."""
+        self.made.append(asked)
+
+
+def of_jobs(jobs: Any) -> moves.Registry:
+    """An account of which nothing else is asked."""
+    table = DeviceTable(client=Nobody(), name="devices", tenant="acme")
+    return moves.Registry(iot=jobs, data=Nobody(), table=table)
+
+
+@pytest.mark.parametrize(
+    ("devices", "targets"),
+    [
+        (["press-01", "press-02"], ["thing/acme--press-01", "thing/acme--press-02"]),
+        ([], ["group/acme"]),
+    ],
+    ids=["named", "all"],
+)
+def test_a_move_is_told_to_whom_it_is_for(devices: list[str], targets: list[str]) -> None:
+    """The devices that are named, else all that are the tenant's now."""
+    jobs, document = Jobs(), wire.MoveDocument(endpoint="b.example", port=443)
+    job = moves.tell(of_jobs(jobs), document, devices=devices)
+    (made,) = jobs.made
+    assert (made["jobId"], made["targets"]) == (job, targets)
+    assert made["targetSelection"] == "SNAPSHOT", "a device that comes later stays"
+    assert wire.MoveDocument.decode(json.loads(made["document"])) == document
+
+
+def test_devices_that_stay_are_told_with_their_reason() -> None:
+    """And of all the others how many; of nobody at all that too."""
+    jobs = Jobs(
+        told="REJECTED", silent="FAILED", late="TIMED_OUT", a="SUCCEEDED", b="SUCCEEDED", c="QUEUED"
+    )
+    assert list(moves.progress(of_jobs(jobs), "j")) == [
+        "j--told: REJECTED: no way",
+        "j--silent: FAILED: no reason was told",
+        "j--late: TIMED_OUT: no reason was told",
+        "1 FAILED, 1 QUEUED, 1 REJECTED, 2 SUCCEEDED, 1 TIMED_OUT",
+    ]
+    assert list(moves.progress(of_jobs(Jobs()), "j")) == ["nobody yet"]

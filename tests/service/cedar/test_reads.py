@@ -14,7 +14,7 @@ from service.adapters.memory.user_pool import MemoryUserPool
 from service.cedar.compiled import CompiledPolicies
 from service.cedar.device_facts import DEVICE_FACTS, FACTS_OF, device_attributes
 from service.cedar.evaluator import Evaluator
-from service.cedar.reads import Reads, context_members
+from service.cedar.reads import Reads, context_members, texts_beside
 from service.cedar.request import AuthorizationRequest, RequestContext, TokenBearer
 from service.cedar.statement import statement_est
 from service.cedar.values import EntityUid
@@ -149,6 +149,28 @@ def test_a_condition_reads_what_it_names(condition: str, found: Reads | None) ->
     """And what cannot be told is taken for everything."""
     est = statement_est(f"permit (principal, action, resource) when {{ {condition} }};")
     assert Reads.of([est]) == found
+
+
+def test_a_template_may_read_anything() -> None:
+    """Its blank is filled by nobody yet; nor is a scope understood that says nothing."""
+    template = statement_est("permit (principal, action, resource in ?resource);")
+    assert Reads.of([template]) is None
+    assert Reads.of([{**template, "resource": {}}]) is None
+    for scope in RESOURCES:
+        assert Reads.of([statement_est(f"permit (principal, action, {scope});")]) is not None
+
+
+def test_texts_that_stand_beside_a_set_are_found() -> None:
+    """Alone, in a list, on either side and in whatever part; those beside another set are not."""
+    condition = (
+        'context has approver_groups && (context.approver_groups.contains("qa") || '
+        '!(["safety", "night"].containsAny(context.approver_groups))) && '
+        'context.machine_scopes.contains("fleet/view") && context.via == "agent"'
+    )
+    est = statement_est(f"forbid (principal, action, resource) unless {{ {condition} }};")
+    assert sorted(texts_beside(est, "approver_groups")) == ["night", "qa", "safety"]
+    assert list(texts_beside(est, "machine_scopes")) == ["fleet/view"]
+    assert list(texts_beside(est, "via")) == []
 
 
 def test_a_list_of_many_is_few_questions() -> None:

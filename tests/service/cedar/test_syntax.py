@@ -61,3 +61,14 @@ SCOPE = "permit (principal, action, resource)"
 def test_what_is_missing_is_said(text: str, line: int, words: str):
     """Cedar says what it found; what should have stood there is what a person needs."""
     assert parse("file", text) == Problem(file="file", line=line, words=words)
+
+
+def test_brackets_are_counted_as_they_are_open():
+    """So many that close again are no depth; one more than the parser is given is refused."""
+    flat = " && ".join(["([true] == {a: (1)})"] * 150)
+    assert not isinstance(parse("file", f"{SCOPE}\nwhen {{ {flat} }};"), Problem)
+    deep = f"{SCOPE}\nwhen {{\n{'(' * 99}true{')' * 99} }};"
+    assert not isinstance(parse("file", deep), Problem)
+    assert parse("file", deep.replace("true", "(true)")) == Problem(
+        file="file", line=3, words="brackets are nested more than 100 deep"
+    )

@@ -79,6 +79,16 @@ def test_policy_that_never_applies_says_why(condition: str, reason: str):
     assert told(forbid(condition)) == [f"{NEVER}{reason}{ending}"]
 
 
+def test_a_reason_stands_at_the_attribute_it_speaks_of():
+    """Written without blanks no line has its words; a number at its end tells of none."""
+    condition = (
+        "context has share_of_fleet && context.share_of_fleet<3 &&\n"
+        "context has targets && context.targets>5 && context.targets<3"
+    )
+    why = "`context.targets > 5` and `context.targets < 3` never hold together"
+    assert told(forbid(condition)) == [f"file:3: it can never apply: {why}"]
+
+
 def test_unless_that_always_holds_never_applies():
     """What `unless` denies is part of the reason."""
     text = forbid("context has reason") + '\nunless { context has reason || resource has "kind" };'
