@@ -86,8 +86,8 @@ def instant(name: str, text: str | None) -> int | None:
         since_epoch = found.timestamp() if found.tzinfo is not None else -1
     except (ValueError, OverflowError):
         since_epoch = -1
-    # An id of ours has 48 bits of milliseconds.
-    if not 0 <= since_epoch * 1000 < 2**48:
+    # The last second of the year 9999 has fewer than the 48 bits that an id has for milliseconds.
+    if since_epoch < 0:
         raise InvalidRequestError(name, "must be a time like `2026-11-30T06:00:00Z`")
     return int(since_epoch * 1000)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -14,6 +15,8 @@ from service.domain.machines import USED_MS
 from service.errors import CedarfleetError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from service.domain.instants import Clock
     from service.domain.tenants import Tenant
     from service.ports.machines import MachineRecords
@@ -29,13 +32,27 @@ class MachineAdmission:
 
     An app client is one machine's for good, and what ends its tokens is their revocation, so what
     is known may be old. Of an unknown one it is asked anew soon: it may be made at this moment.
+
+    Args:
+        records: of machines.
+        clock: of what is written down.
+        elapsed: seconds, monotonic; what is known ends by it.
     """
 
-    def __init__(self, records: MachineRecords, clock: Clock) -> None:
+    def __init__(
+        self,
+        records: MachineRecords,
+        clock: Clock,
+        elapsed: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._records = records
         self._clock = clock
-        self._machines: BoundedCache[tuple[str, str], str] = BoundedCache(max_entries=_MOST)
-        self._seen: BoundedCache[tuple[str, str], bool] = BoundedCache(max_entries=_MOST)
+        self._machines: BoundedCache[tuple[str, str], str] = BoundedCache(
+            max_entries=_MOST, clock=elapsed
+        )
+        self._seen: BoundedCache[tuple[str, str], bool] = BoundedCache(
+            max_entries=_MOST, clock=elapsed
+        )
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def admits(self, tenant: Tenant, client_id: str) -> bool:
@@ -67,8 +84,7 @@ class MachineAdmission:
         """End what is done in the background."""
         for task in self._tasks:
             task.cancel()
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _write(self, tenant: Tenant, machine: str) -> None:
         try:

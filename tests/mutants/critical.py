@@ -64,6 +64,7 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
         f"{_OPERATIONS_TESTS}/test_planned_rollout.py",
     ),
     "service/domain/device_filter.py": (
+        "tests/service/domain/test_device_filter.py",
         f"{_API}/test_device_filters.py",
         "tests/service/adapters/test_device_facts.py",
     ),
@@ -235,16 +236,23 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
     f"{_AWS}/conditional_rows.py": (f"{_AWS_TESTS}/test_conditional_rows.py",),
     f"{_AWS}/work.py": (f"{_AWS_TESTS}/test_work.py", *_refused("work_queue.send")),
     "service/adapters/webhooks/sender.py": ("tests/service/adapters/webhooks/test_sender.py",),
-    "service/http_protocol.py": ("tests/service/test_http_bounds.py",),
+    "service/http_protocol.py": (
+        "tests/service/test_http_line.py",
+        "tests/service/test_http_bounds.py",
+    ),
     "service/single_flight.py": ("tests/service/test_single_flight.py",),
     "service/api/guard.py": (
         f"{_API}/test_routes.py",
         f"{_API}/test_guard.py",
         f"{_API}/test_rate_limits.py",
         f"{_API}/test_request_log.py",
+        f"{_API}/test_features.py",
     ),
-    "service/api/parameters.py": (f"{_API}/test_commands.py", f"{_API}/test_guard.py"),
-    "service/api/query.py": (f"{_API}/test_device_filters.py",),
+    "service/api/parameters.py": (f"{_API}/test_parameters.py", f"{_API}/test_commands.py"),
+    "service/api/query.py": (
+        f"{_API}/test_device_filters.py",
+        f"{_API}/test_bad_input.py::test_two_idempotency_keys_are_refused",
+    ),
     **dict.fromkeys(
         ("service/api/problem_documents.py", "service/api/problems.py"),
         (

@@ -250,8 +250,10 @@ def test_what_is_not_of_http_is_told_so(request_: bytes, reason: str) -> None:
 
     async def attack() -> None:
         async with attacked() as one:
-            refused = problem(await one.tell(request_))
+            said = await one.tell(request_)
+            refused = problem(said)
             assert (refused["status"], refused["type"].rpartition(":")[2]) == (400, reason)
+            assert b"Retry-After" not in said, "the same again is refused again"
 
     run(attack())
 
@@ -298,8 +300,10 @@ def test_connections_and_open_requests_have_a_most() -> None:
             for _, writer in busy:
                 writer.write(GET + b"\r\n")
             await one.metrics.until(lambda: len(one.server.server_state.tasks) == 5)
-            refused = problem(await one.tell(GET + b"\r\n"))
+            said = await one.tell(GET + b"\r\n")
+            refused = problem(said)
             assert (refused["status"], refused["type"].rpartition(":")[2]) == (503, "overloaded")
+            assert b"Retry-After: 1\r\n" in said
             alive = asyncio.ensure_future(
                 one.tell(b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             )

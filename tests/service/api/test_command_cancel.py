@@ -11,6 +11,8 @@ from cedarfleet_device.wire import CommandState
 
 from service.domain.commands import CommandRecordState, DirectAnswer, ReportedState
 from service.errors import UnavailableError
+from service.operations.operations import Operations
+from service.settings import TokenSettings
 
 if TYPE_CHECKING:
     import httpx
@@ -94,6 +96,9 @@ def test_what_is_over_cannot_be_canceled(service: ServiceUnderTest) -> None:
     assert answer.status_code == 409
     assert "it is `succeeded`" in answer.json()["detail"]
     service.ports.command_records.states[command] = []
+    service.ports.clock.now = NOON + timedelta(seconds=60)
+    assert cancel(service, command).status_code == 202, "to the last moment its device may begin it"
+    service.ports.broker.canceled.clear()
     service.ports.clock.now = NOON + timedelta(seconds=60, milliseconds=1)
     assert "it is `expired`" in cancel(service, command).json()["detail"]
     service.ports.clock.now = NOON
@@ -119,6 +124,22 @@ def test_who_may_send_it_may_take_it_back(service: ServiceUnderTest) -> None:
     answer = cancel(service, command, as_="emergency-responders", emergency=declared)
     assert answer.status_code == 202, answer.text
     assert service.ports.audit.trail[-1].emergency_reason == "a hand in the press"
+
+
+def test_a_command_that_the_tenant_has_no_more_is_not_taken_back(
+    service: ServiceUnderTest,
+) -> None:
+    """Without its action nobody knows who may: 409 in words, no decision, and nobody is told."""
+    command = send(service).json()["id"]
+    rows, tenant = service.ports.tenants.rows, service.acme.tenant
+    left = {name: action for name, action in tenant.commands.items() if name != "reboot"}
+    rows[tenant.issuer] = replace(tenant, commands=left)
+    service.app.state.operations = Operations(service.ports, TokenSettings())
+    decided = len(service.ports.audit.trail)
+    answer = cancel(service, command)
+    assert answer.status_code == 409, answer.text
+    assert answer.json()["detail"] == "the tenant has no command `reboot` any more"
+    assert (service.ports.broker.canceled, len(service.ports.audit.trail)) == ([], decided)
 
 
 def test_a_device_that_may_not_have_been_told_is_told_again(service: ServiceUnderTest) -> None:

@@ -16,6 +16,7 @@ from service.domain.downloads import (
     is_failing,
     whole_state,
 )
+from service.domain.rollouts import PlannedRollout, Reach, Shape
 
 RECORD = DownloadRecord(
     download_id="01JD0000000000000000000000",
@@ -65,6 +66,36 @@ def test_what_is_closed_or_failed_says_so() -> None:
         (replace(RECORD, devices=0), DeliveryState.UNKNOWN),
     ):
         assert whole_state(record, counted(record, {})) is expected
+
+
+def test_who_failed_may_be_tried_again_until_it_is_closed() -> None:
+    """With all ended, a plan that tries again goes on; closed, or without a retry, it is over."""
+    planned = PlannedRollout(
+        shape=Shape(retries=1), waves=(2,), reach=Reach(targets=2), requester="boss"
+    )
+    record = replace(RECORD, rollout=planned, waves_at={0: 1})
+    failed, rejected = states(failed=1, succeeded=1), states(rejected=1, succeeded=1)
+    assert whole_state(record, failed) is DeliveryState.IN_PROGRESS
+    assert whole_state(record, rejected) is DeliveryState.PARTLY_FAILED, "it rejects it again"
+    closed = replace(record, closing=Closing.ENDED)
+    assert whole_state(closed, failed) is DeliveryState.PARTLY_FAILED
+    once = replace(record, rollout=replace(planned, shape=Shape()))
+    assert whole_state(once, failed) is DeliveryState.PARTLY_FAILED
+
+
+@pytest.mark.parametrize(
+    ("closing", "known", "expected"),
+    [
+        (Closing.CANCELED, {"succeeded": 1, "canceled": 1}, DeliveryState.CANCELED),
+        (Closing.CANCELED, {"succeeded": 1, "failed": 1}, DeliveryState.PARTLY_FAILED),
+        (Closing.ENDED, {"succeeded": 1, "canceled": 1}, DeliveryState.PARTLY_FAILED),
+    ],
+)
+def test_a_cancel_that_reached_nobody_says_how_it_ended(
+    closing: Closing, known: dict[str, int], expected: DeliveryState
+) -> None:
+    """It is canceled if somebody asked for it, and a device was."""
+    assert whole_state(replace(RECORD, closing=closing), states(**known)) is expected
 
 
 @pytest.mark.parametrize(
