@@ -111,8 +111,8 @@ ROWS: Final = (
     Row(
         id="recorded-resources",
         statement="So have the calls that the provider would make for load balancer, DNS, "
-        "ECS service, autoscaling, firewall, flow log, IoT Core's log, sender of mail and risks "
-        "that Cognito sees, which are only recorded",
+        "ECS service, autoscaling, firewall, flow log, IoT Core's log, budgets, sender of mail and "
+        "risks that Cognito sees, which are only recorded",
         reason="they stand for hours and need a domain of one's own: `pulumi up -s platform`",
     ),
     Row(

@@ -7,12 +7,15 @@ anybody calls or not, from the program and the price list below.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from infra.stacks.platform_stack import firewall
 from infra.stacks.platform_stack import service as program
+from service.domain.isolation import Part
+from service.operations.isolation_canary import IsolationCanary
+from service.settings import RecordSettings
 from tests.benchmarks import quotas
 
 if TYPE_CHECKING:
@@ -23,8 +26,12 @@ READ_ON: Final = "2026-11-30"
 HOURS: Final = 730
 """Of a month, as AWS's calculator counts."""
 MINUTES: Final = HOURS * 60
-ALARMS: Final = 28
+ALARMS: Final = 30
 """Of a platform that runs; tests/infra/stacks/platform_stack/test_alarms.py counts them."""
+AUDIT_DAYS: Final = RecordSettings().audit_seconds // (24 * 3600)
+_TRIED: Final[Any] = {one.name: one.default for one in fields(IsolationCanary)}
+TRIED_SECONDS: Final[float] = _TRIED["seconds"]
+"""From one trial of the boundary between tenants to the next."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +85,11 @@ UNITS: Final[Mapping[str, Unit]] = {
     "stream-gb": Unit(dollars=0.029, of="GB, 5 KB a record", source="Amazon Data Firehose pricing"),
     "job": Unit(dollars=0.003, of="remote action", source="AWS IoT Device Management pricing"),
     "out-gb": Unit(dollars=0.09, of="GB to the internet", source="Amazon EC2 pricing"),
+    "list": Unit(dollars=5e-6, of="list of a bucket", source="Amazon S3 pricing"),
+    "shadow": Unit(dollars=1.25e-6, of="read of a shadow", source="AWS IoT Core pricing"),
+    "decision": Unit(
+        dollars=5e-6, of="request for a decision", source="Amazon Verified Permissions pricing"
+    ),
     "policy-read": Unit(
         dollars=40e-6, of="policy management request", source="Amazon Verified Permissions pricing"
     ),
@@ -91,6 +103,11 @@ _STATES: Final = 3  # that a device reports of a command: received, running, and
 _POLLS: Final = 2
 _CONNECTION_MESSAGES: Final = 5  # CONNECT, SUBSCRIBE, two of presence, the versions
 _KB_PER_GB: Final = 1_000_000
+_UNIT_KB: Final = 4  # of a read
+_ENTRY_KB: Final = 2  # of the audit trail with its part of a link: of the demo's, 1.8 to 2.0
+_PAIR: Final = 2  # tenants, of each of which one trial asks for its own and for the other's
+_OF_A_TRIAL: Final = {"read": 3, "write": 1, "list": 1, "decision": 1, "shadow": 1}
+"""What one tenant's part of a trial costs; people are asked about for nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +179,7 @@ class Bill:
     def switches(self) -> list[Row]:
         """What a key of the platform's file adds in a month, or saves."""
         groups = len(firewall.rules(requests=1, mode="block"))
+        trials = int(HOURS * 3600 / TRIED_SECONDS)
         return [
             Row(
                 what="`firewall`",
@@ -182,6 +200,22 @@ class Bill:
                 what="`mail_from`",
                 formula="each 1,000 invitations",
                 dollars=self._cost(mail=1000),
+            ),
+            Row(
+                what="`isolation_canary`",
+                formula=f"{program._WORKERS} workers x {trials:,} trials x {_PAIR} tenants x 2 x "
+                f"{len(Part)} calls, as if AWS charged those that it refuses",
+                dollars=self._cost(
+                    **{
+                        name: program._WORKERS * trials * _PAIR * 2 * count
+                        for name, count in _OF_A_TRIAL.items()
+                    }
+                ),
+            ),
+            Row(
+                what="`monthly_dollars`",
+                formula="two budgets without actions: AWS's first two are free",
+                dollars=0,
             ),
             Row(
                 what="`nat_gateways: 1`",
@@ -228,6 +262,12 @@ class Bill:
                 what="copies of its policies, in each task while requests come all the time",
                 formula="a consistent read in 2 s (two units), 3 management requests in 5 min",
                 dollars=self._cost(read=2 * seconds / 2, policy_read=3 * seconds / 300),
+            ),
+            Row(
+                what="its audit trail verified once a day, of 1,000 entries a day",
+                formula=f"{HOURS / 24:.1f} x {AUDIT_DAYS} days' entries of {_ENTRY_KB} KB, read "
+                "whole and consistently",
+                dollars=self._cost(read=HOURS / 24 * AUDIT_DAYS * 1000 * _ENTRY_KB / _UNIT_KB),
             ),
             Row(
                 what="events or webhooks that somebody follows, in each task",

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from infra.stacks.config.platform import PlatformConfig
+from service.domain.isolation import Part
 from tests.benchmarks import cost
 
 BILL = cost.Bill(cost.UNITS)
@@ -49,3 +50,9 @@ def test_the_figures_of_the_program_are_the_programs() -> None:
     """Tasks are as many as a file that says nothing gets."""
     fields = {one.name: one for one in msgspec.structs.fields(PlatformConfig)}
     assert fields["tasks_min"].default == cost.TASKS_MIN
+
+
+def test_a_trial_of_the_boundary_has_a_price_for_each_part() -> None:
+    """All parts cost but the one of people, and trials are as often as the worker's."""
+    assert sum(cost._OF_A_TRIAL.values()) == len(Part) - 1
+    assert cost.TRIED_SECONDS == 300

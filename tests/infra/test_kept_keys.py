@@ -38,6 +38,8 @@ FREE: Final[dict[str, dict[str, Any]]] = {
         "firewall_requests": 12_000,
         "flow_log_days": 60,
         "iot_log_level": "WARN",
+        "monthly_dollars": 500,
+        "key_rotation_days": 90,
         "mail_from": "hello@cedarfleet.example",
         "protect": False,
     },

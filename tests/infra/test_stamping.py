@@ -23,6 +23,7 @@ RECORDED = {
     *(
         "aws:lb",
         "aws:acm",
+        "aws:budgets",
         "aws:route53",
         "aws:ecs",
         "aws:appautoscaling",

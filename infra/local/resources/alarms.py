@@ -1,9 +1,10 @@
-"""CloudWatch alarms and the SNS topics they are sent to."""
+"""CloudWatch alarms, the SNS topics they are sent to, and who may publish there."""
 
 # ruff: noqa: A002 - `id` is Pulumi's word, and the engine's
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 from infra.local.engine.handler import Handler, Made
@@ -29,7 +30,7 @@ _ALARM: Final = {
     "alarmActions": "AlarmActions",
     "okActions": "OKActions",
 }
-_QUERY: Final = {"id": "Id", "expression": "Expression", "label": "Label"}
+_QUERY: Final = {"id": "Id", "expression": "Expression", "label": "Label", "period": "Period"}
 
 
 class MetricAlarm(Handler):
@@ -123,6 +124,71 @@ class Topic(Handler):
             cloud.client("sns").delete_topic(TopicArn=id)
 
 
+class TopicPolicy(Handler):
+    """`aws.sns.TopicPolicy`; its id is the topic's ARN."""
+
+    replace_on = frozenset({"arn"})
+
+    def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
+        """SetTopicAttributes writes over whatever policy the topic has."""
+        _write_policy(cloud, inputs["arn"], inputs["policy"])
+        return Made(inputs["arn"], {**inputs, "owner": cloud.account_id})
+
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
+        """As `create`."""
+        del id
+        return {**old, **self.create(cloud, inputs).outputs}
+
+    def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
+        """GetTopicAttributes; the document as it was written, if it says the same."""
+        answer = unless_absent(cloud.client("sns").get_topic_attributes, TopicArn=id)
+        if answer is None or not (now := answer["Attributes"].get("Policy")):
+            return None
+        known = outputs.get("policy")
+        same = known is not None and json.loads(known) == json.loads(now)
+        return {**outputs, "arn": id, "policy": known if same else now}
+
+    def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
+        """A topic always has one: the provider writes the one that SNS gives at first."""
+        del outputs
+        with absent_is_fine():
+            _write_policy(cloud, id, _policy_at_first(id, cloud.account_id))
+
+
+def _write_policy(cloud: Cloud, topic: str, policy: str) -> None:
+    cloud.client("sns").set_topic_attributes(
+        TopicArn=topic, AttributeName="Policy", AttributeValue=policy
+    )
+
+
+def _policy_at_first(topic: str, account: str) -> str:
+    """What comes for its owner may use it (source: SNS developer guide, "Example cases")."""
+    actions = [
+        "GetTopicAttributes",
+        "SetTopicAttributes",
+        "AddPermission",
+        "RemovePermission",
+        "DeleteTopic",
+        "Subscribe",
+        "ListSubscriptionsByTopic",
+        "Publish",
+        "Receive",
+    ]
+    statement = {
+        "Sid": "__default_statement_ID",
+        "Effect": "Allow",
+        "Principal": {"AWS": "*"},
+        "Action": [f"SNS:{action}" for action in actions],
+        "Resource": topic,
+        "Condition": {"StringEquals": {"AWS:SourceOwner": account}},
+    }
+    return json.dumps(
+        {"Version": "2008-10-17", "Id": "__default_policy_ID", "Statement": [statement]}
+    )
+
+
 def _alarm(inputs: dict[str, Any]) -> dict[str, Any]:
     """What PutMetricAlarm is given; beside `Metrics` it takes no dimensions of its own."""
     queries = inputs.get("metricQueries")
@@ -184,4 +250,5 @@ def _whole(value: Any) -> Any:
 HANDLERS: Final[Mapping[str, Handler]] = {
     "aws:cloudwatch/metricAlarm:MetricAlarm": MetricAlarm(),
     "aws:sns/topic:Topic": Topic(),
+    "aws:sns/topicPolicy:TopicPolicy": TopicPolicy(),
 }

@@ -36,7 +36,7 @@ class Key(Handler):
             Tags=pairs(inputs, "TagKey", "TagValue"),
         )["KeyMetadata"]
         if inputs.get("enableKeyRotation"):
-            cloud.client("kms").enable_key_rotation(KeyId=made["KeyId"])
+            _rotate(cloud, made["KeyId"], inputs)
         return Made(made["KeyId"], {**inputs, "arn": made["Arn"], "keyId": made["KeyId"]})
 
     def update(
@@ -46,9 +46,11 @@ class Key(Handler):
         client = cloud.client("kms")
         if differ(old, inputs, "description"):
             client.update_key_description(KeyId=id, Description=inputs.get("description", ""))
-        if differ(old, inputs, "enableKeyRotation"):
-            rotates = bool(inputs.get("enableKeyRotation"))
-            (client.enable_key_rotation if rotates else client.disable_key_rotation)(KeyId=id)
+        if differ(old, inputs, "enableKeyRotation", "rotationPeriodInDays"):
+            if inputs.get("enableKeyRotation"):
+                _rotate(cloud, id, inputs)
+            else:
+                client.disable_key_rotation(KeyId=id)
         if tags := pairs(inputs, "TagKey", "TagValue"):
             client.tag_resource(KeyId=id, Tags=tags)
         if gone := changed(old, inputs):
@@ -65,6 +67,8 @@ class Key(Handler):
         if "enableKeyRotation" in outputs:
             status = cloud.client("kms").get_key_rotation_status(KeyId=id)
             read["enableKeyRotation"] = status["KeyRotationEnabled"]
+            if "rotationPeriodInDays" in outputs:
+                read["rotationPeriodInDays"] = status.get("RotationPeriodInDays")
         return read
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
@@ -73,6 +77,13 @@ class Key(Handler):
             cloud.client("kms").schedule_key_deletion(
                 KeyId=id, PendingWindowInDays=int(outputs.get("deletionWindowInDays", 30))
             )
+
+
+def _rotate(cloud: Cloud, key: str, inputs: dict[str, Any]) -> None:
+    """EnableKeyRotation; of a key that rotates it changes the period (source: its API page)."""
+    period = inputs.get("rotationPeriodInDays")
+    told = {} if period is None else {"RotationPeriodInDays": period}
+    cloud.client("kms").enable_key_rotation(KeyId=key, **told)
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {"aws:kms/key:Key": Key()}

@@ -306,6 +306,46 @@ def _identity(_made: str, inputs: dict[str, Any]) -> list[Call]:
     return [("sesv2", "CreateEmailIdentity", create)]
 
 
+def _budget(made: str, inputs: dict[str, Any]) -> list[Call]:
+    account, _, name = made.partition(":")
+    types = inputs.get("costTypes", {})
+    budget = _given(
+        BudgetName=name,
+        BudgetType=inputs.get("budgetType"),
+        TimeUnit=inputs.get("timeUnit"),
+        BudgetLimit={"Amount": inputs.get("limitAmount"), "Unit": inputs.get("limitUnit")},
+        CostTypes={key[:1].upper() + key[1:]: value for key, value in _plain(types)},
+    )
+    tags = _tags(inputs)
+    create = _given(AccountId=account, Budget=budget, ResourceTags=tags)
+    return [("budgets", "CreateBudget", create)] + [
+        (
+            "budgets",
+            "CreateNotification",
+            {
+                "AccountId": account,
+                "BudgetName": name,
+                "Notification": _given(
+                    NotificationType=told.get("notificationType"),
+                    ComparisonOperator=told.get("comparisonOperator"),
+                    Threshold=told.get("threshold"),
+                    ThresholdType=told.get("thresholdType"),
+                ),
+                "Subscribers": [
+                    {"SubscriptionType": "SNS", "Address": topic}
+                    for topic in told.get("subscriberSnsTopicArns", [])
+                ],
+            },
+        )
+        for told in inputs.get("notifications", [])
+    ]
+
+
+def _plain(members: dict[str, Any]) -> list[tuple[str, Any]]:
+    """What the program has set, without the engine's own word of it."""
+    return [(key, value) for key, value in members.items() if key != "__defaults"]
+
+
 CALLS: Final[Mapping[str, Calls]] = {
     "aws:lb/loadBalancer:LoadBalancer": _load_balancer,
     "aws:lb/targetGroup:TargetGroup": _target_group,
@@ -322,4 +362,5 @@ CALLS: Final[Mapping[str, Calls]] = {
     "aws:ec2/flowLog:FlowLog": _flow_log,
     "aws:iot/loggingOptions:LoggingOptions": _iot_log,
     "aws:sesv2/emailIdentity:EmailIdentity": _identity,
+    "aws:budgets/budget:Budget": _budget,
 }

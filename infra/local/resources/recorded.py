@@ -216,6 +216,17 @@ HANDLERS: Final[Mapping[str, Handler]] = {
         "maxAggregationInterval",
         taggable=True,
     ),
+    # Nothing costs here.
+    "aws:budgets/budget:Budget": Recorded(
+        "aws:budgets/budget:Budget",
+        lambda cloud, inputs: f"{cloud.account_id}:{inputs['name']}",
+        lambda made, inputs: {
+            "accountId": made.partition(":")[0],
+            "arn": f"arn:aws:budgets::{made.partition(':')[0]}:budget/{inputs['name']}",
+        },
+        "name",
+        taggable=True,
+    ),
     "aws:iot/loggingOptions:LoggingOptions": Recorded(
         "aws:iot/loggingOptions:LoggingOptions",
         lambda cloud, _: cloud.region,

@@ -238,6 +238,10 @@ NatGateways = Literal[1, 2]
 FirewallMode = Literal["count", "block"]
 # Requests of one address in a minute; from 10 on (source: WAFV2 API reference, RateBasedStatement).
 FirewallRequests = Annotated[int, Meta(ge=10, le=2_000_000_000)]
+# Source: KMS API reference, EnableKeyRotation.
+KeyRotationDays = Annotated[int, Meta(ge=90, le=2560)]
+# US dollars of a month of the whole account; ours: a day's share of less rounds to nothing.
+MonthlyDollars = Annotated[int, Meta(ge=1, le=10_000_000)]
 # Without DEBUG, which says each message of each device, and DISABLED.
 IotLogLevel = Literal["ERROR", "WARN", "INFO"]
 # Source: CloudWatch Logs API reference, PutRetentionPolicy; a log is never kept for ever.

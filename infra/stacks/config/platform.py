@@ -16,8 +16,10 @@ from infra.stacks.config.limits import (
     Host,
     ImageTag,
     IotLogLevel,
+    KeyRotationDays,
     LogDays,
     MailAddress,
+    MonthlyDollars,
     NatGateways,
     Tasks,
     ZoneId,
@@ -58,6 +60,8 @@ class PlatformConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         firewall_requests: how many requests a minute it lets one address make.
         flow_log_days: how long the network's own log is kept; none: it writes none.
         iot_log_level: from which level on IoT Core writes a log; none: we do not set it.
+        monthly_dollars: what a month of the account may cost; none: no budget tells of a surge.
+        key_rotation_days: from one rotation of the key that seals secrets to the next.
         mail_from: who invites people, by SES, in a domain of the zone; none: Cognito's own sender.
         protect: whether what holds data refuses to be deleted.
     """
@@ -80,6 +84,8 @@ class PlatformConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     firewall_requests: FirewallRequests = 9000
     flow_log_days: LogDays | None = None
     iot_log_level: IotLogLevel | None = None
+    monthly_dollars: MonthlyDollars | None = None
+    key_rotation_days: KeyRotationDays = 365
     mail_from: MailAddress | None = None
     protect: bool = True
 

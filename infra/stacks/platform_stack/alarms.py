@@ -9,9 +9,11 @@ import pulumi
 import pulumi_aws as aws
 
 from infra import names
+from infra.stacks.platform_stack import firewall
 from infra.stacks.platform_stack.service_alarms import ALWAYS, ISOLATION
 
 if TYPE_CHECKING:
+    from infra.stacks.config.limits import FirewallMode
     from infra.stacks.platform_stack.balancer import Balancer
     from infra.stacks.platform_stack.iot import Iot
     from infra.stacks.platform_stack.tables import Tables
@@ -25,6 +27,12 @@ _DAY = 24 * 60 * _MINUTE
 # for $170 a day; a fleet of 1,000 devices with a command a minute each needs a tenth.
 _FLOOD = 60 * 1000
 _OF_A_QUOTA = 80  # per cent
+# In a minute: more than an address may ask at all is refused before any of it is counted, so that
+# one machine that loops is some hundreds.
+_REFUSED = 1000
+# In a quarter of an hour, ten a second of the 120 that Cognito lets an account make by default
+# (source: its developer guide, "Quotas", category UserAuthentication).
+_SIGN_INS = 9000
 _RENEWED_DAYS = 30  # ACM has tried for a month by then
 # What a bad release alone brings; a slow answer may be a slow AWS, which no older release mends.
 _OF_A_RELEASE = ("balancer-errors", "service-errors")
@@ -37,6 +45,7 @@ class AlarmsArgs:
 
     `runs`: whether tasks are meant to run, which before the first image none is.
     `is_tried`: whether they have two tenants whose boundary they try.
+    `firewall`: what stands before them, if anything does.
     """
 
     balancer: Balancer
@@ -45,6 +54,8 @@ class AlarmsArgs:
     work: Work
     runs: bool
     is_tried: bool
+    firewall: FirewallMode | None
+    region: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +193,9 @@ class Alarms(pulumi.ComponentResource):
             )
         self._watch_certificate(args)
         self._watch_quotas()
+        self._watch_pools()
+        if args.firewall is not None:
+            self._watch_firewall(args.firewall, args.region)
         self.topic_arn = self._topic.arn
         self.of_a_release = [self._made[label].name for label in _OF_A_RELEASE]
         self.register_outputs({"topic_arn": self.topic_arn})
@@ -230,20 +244,89 @@ class Alarms(pulumi.ComponentResource):
                 "return_data": True,
             },
         ]
+        self._of_queries(
+            "tasks-quota",
+            "the account's quota of Fargate vCPUs is nearly used up: then no further task starts, "
+            "nor the new ones of a deployment (docs/quotas.md)",
+            queries,
+            threshold=_OF_A_QUOTA,
+            periods=(5, 3),
+        )
+
+    def _of_queries(
+        self,
+        label: str,
+        description: str,
+        queries: list[Any],
+        *,
+        threshold: float,
+        periods: tuple[int, int],
+    ) -> None:
+        """An alarm on what queries return: too much, in so many periods, of which so many count."""
         aws.cloudwatch.MetricAlarm(
-            f"{self._name}-tasks-quota",
-            name="cedarfleet-tasks-quota",
-            alarm_description="the account's quota of Fargate vCPUs is nearly used up: then no "
-            "further task starts, nor the new ones of a deployment (docs/quotas.md)",
+            f"{self._name}-{label}",
+            name=f"cedarfleet-{label}",
+            alarm_description=description,
             metric_queries=queries,
             comparison_operator="GreaterThanThreshold",
-            threshold=_OF_A_QUOTA,
-            evaluation_periods=5,
-            datapoints_to_alarm=3,
+            threshold=threshold,
+            evaluation_periods=periods[0],
+            datapoints_to_alarm=periods[1],
             treat_missing_data="notBreaching",
             alarm_actions=[self._topic.arn],
             ok_actions=[self._topic.arn],
             opts=self._child,
+        )
+
+    def _watch_pools(self) -> None:
+        """Sign-ins that are tried at all pools together, whether they succeed or not.
+
+        Cognito counts failures by pool and app client alone, as the difference of two statistics;
+        why those do not ring: docs/adr/0055. A query finds the metric whatever its dimension
+        `Class` is, of which AWS's page says only that it is not used (source: Cognito developer
+        guide, "Dimensions for Amazon Cognito user pools").
+        """
+        asked = (
+            'SELECT SUM(CallCount) FROM "AWS/Usage" '
+            "WHERE Service = 'Cognito user pool' AND Resource = 'UserAuthentication'"
+        )
+        calls: Any = {
+            "id": "calls",
+            "expression": asked,
+            "label": "sign-ins that are tried",
+            "period": _QUARTER,
+            "return_data": True,
+        }
+        self._of_queries(
+            "sign-in-calls",
+            "far more sign-ins are tried than people make: somebody guesses passwords; each pool's "
+            "own metrics say where (docs/operations.md)",
+            [calls],
+            threshold=_SIGN_INS,
+            periods=(1, 1),
+        )
+
+    def _watch_firewall(self, mode: FirewallMode, region: str) -> None:
+        """What it refuses; while it only counts, what it would refuse an address for its rate.
+
+        Matches of other rules are no sign then: eight of them count what rightly comes
+        (docs/adr/0065). Source: WAF developer guide, "AWS WAF metrics and dimensions".
+        """
+        blocks = mode == "block"
+        known = {
+            "WebACL": firewall.METRIC,
+            "Rule": "ALL" if blocks else firewall.RATE,
+            "Region": region,
+        }
+        self._alarm(
+            "firewall-surge",
+            "the firewall refuses (or, in `count`, would refuse) far more than usual: somebody "
+            "floods the API, or a rule turns a tenant away (docs/operations.md)",
+            Watched(
+                metric=("AWS/WAFV2", "BlockedRequests" if blocks else "CountedRequests", "Sum"),
+                dimensions={name: pulumi.Output.from_input(value) for name, value in known.items()},
+                above=_REFUSED,
+            ),
         )
 
     def _watch_way_in(self, args: AlarmsArgs) -> None:

@@ -18,6 +18,9 @@ class AuditKeyArgs:
 class AuditKey(pulumi.ComponentResource):
     """A pair of keys on P-256; who has an export of a trail has the public one with it.
 
+    KMS rotates no pair of keys (source: its developer guide, "Rotating AWS KMS keys"): another one
+    would be a change of this program, and of what the trail's readers trust.
+
     Its policy is the one that AWS gives by itself, which leaves it to IAM (source: KMS developer
     guide, "Default key policy"). A deleted key is gone after 30 days, the longest that KMS waits;
     what it has signed can be checked for ever, since the public key stands beside each signature.

@@ -38,6 +38,10 @@ _GROUPS: Final[dict[str, dict[str, str]]] = {
     "AWSManagedRulesKnownBadInputsRuleSet": {},
 }
 _TOO_OFTEN: Final = "too-often"
+METRIC: Final = "cedarfleet"
+"""Of the web ACL; its name too, since AWS's pages call the metrics' dimension by either."""
+RATE: Final = "rate-of-an-address"
+"""The rule of what one address asks, and its metric."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +82,7 @@ class Firewall(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         acl = aws.wafv2.WebAcl(
             f"{name}-rules",
-            name="cedarfleet",
+            name=METRIC,
             description="before the API: a rate of each address, and managed rules",
             scope="REGIONAL",
             default_action={"allow": {}},
@@ -86,7 +90,7 @@ class Firewall(pulumi.ComponentResource):
                 {"key": _TOO_OFTEN, "content_type": "APPLICATION_JSON", "content": too_often()}
             ],
             rules=rules(requests=args.requests, mode=args.mode),
-            visibility_config=_visible("cedarfleet-firewall"),
+            visibility_config=_visible(METRIC),
             opts=child,
         )
         aws.wafv2.WebAclAssociation(
@@ -198,7 +202,7 @@ def _rate(*, requests: int, mode: FirewallMode) -> dict[str, Any]:
         }
     }
     return {
-        "name": "rate-of-an-address",
+        "name": RATE,
         "priority": 0,
         "action": {"block": refused} if mode == "block" else {"count": {}},
         "statement": {
@@ -208,7 +212,7 @@ def _rate(*, requests: int, mode: FirewallMode) -> dict[str, Any]:
                 "limit": requests,
             }
         },
-        "visibility_config": _visible("rate-of-an-address"),
+        "visibility_config": _visible(RATE),
     }
 
 

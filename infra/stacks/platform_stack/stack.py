@@ -17,6 +17,7 @@ from infra.stacks.platform_stack.access_logs import AccessLogs, AccessLogsArgs
 from infra.stacks.platform_stack.alarms import Alarms, AlarmsArgs
 from infra.stacks.platform_stack.audit_key import AuditKey, AuditKeyArgs
 from infra.stacks.platform_stack.balancer import Balancer, BalancerArgs
+from infra.stacks.platform_stack.bill import Bill, BillArgs
 from infra.stacks.platform_stack.dashboard import Dashboard, DashboardArgs
 from infra.stacks.platform_stack.device_endpoint import DeviceEndpoint, DeviceEndpointArgs
 from infra.stacks.platform_stack.firewall import Firewall, FirewallArgs
@@ -51,7 +52,8 @@ def stamp_platform(config: PlatformConfig, *, region: str) -> None:
         endpoint_type="iot:Data-ATS", opts=pulumi.InvokeOutputOptions(provider=provider)
     ).endpoint_address
     audit_key = AuditKey("audit", AuditKeyArgs(protect=config.protect), opts)
-    webhook_key = WebhookKey("webhooks", WebhookKeyArgs(protect=config.protect), opts)
+    sealing = WebhookKeyArgs(protect=config.protect, rotation_days=config.key_rotation_days)
+    webhook_key = WebhookKey("webhooks", sealing, opts)
     work = Work("work", WorkArgs(account_id=account_id), opts)
     iot = Iot("fleet", IotArgs(tables=tables, work=work, account_id=account_id), opts)
     network = Network("network", NetworkArgs(config=config, region=region), opts)
@@ -82,8 +84,18 @@ def stamp_platform(config: PlatformConfig, *, region: str) -> None:
         work=work,
         runs=runs,
         is_tried=runs and config.isolation_canary is not None,
+        firewall=config.firewall,
+        region=region,
     )
     alarms = Alarms("alarms", watched, opts)
+    if config.monthly_dollars is not None:
+        expected = BillArgs(
+            monthly_dollars=config.monthly_dollars,
+            topic_arn=alarms.topic_arn,
+            account_id=account_id,
+            region=region,
+        )
+        Bill("bill", expected, opts)
     service = Service(
         "api",
         ServiceArgs(

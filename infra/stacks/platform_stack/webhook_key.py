@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pulumi
 import pulumi_aws as aws
 
+if TYPE_CHECKING:
+    from infra.stacks.config.limits import KeyRotationDays
+
 
 @dataclass(frozen=True, kw_only=True)
 class WebhookKeyArgs:
-    """`protect`: refuse to delete the key."""
+    """`protect`: refuse to delete the key; `rotation_days`: from one rotation to the next."""
 
     protect: bool
+    rotation_days: KeyRotationDays
 
 
 class WebhookKey(pulumi.ComponentResource):
@@ -31,9 +36,10 @@ class WebhookKey(pulumi.ComponentResource):
         self.key = aws.kms.Key(
             f"{name}-key",
             description="seals the secrets of webhooks",
-            # Once a year; what an older one sealed is still opened (source: KMS developer guide,
-            # "Rotating AWS KMS keys").
+            # What an older one sealed is still opened (source: KMS developer guide, "Rotating AWS
+            # KMS keys").
             enable_key_rotation=True,
+            rotation_period_in_days=args.rotation_days,
             deletion_window_in_days=30,
             opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
         )

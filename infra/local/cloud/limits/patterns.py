@@ -19,6 +19,8 @@ _ASCII: Final = {
     "Upper": "A-Z",
 }
 _PROPERTY: Final = re.compile(r"\\p\{(\w+)\}")
+# `|(?i)<script>)`: a flag that begins the last alternative of a group and holds to the group's end.
+_FLAG_INSIDE: Final = re.compile(r"\|\(\?i\)([^()|]*)\)")
 # As UTF-16 writes what is above the basic plane.
 _SURROGATES: Final = r"\uD800\uDC00-\uDBFF\uDFFF"
 
@@ -33,6 +35,7 @@ def compiled(pattern: str) -> re.Pattern[str]:
     text = pattern.replace(_SURROGATES, _ABOVE)
     # `[\w-_]`: a dash behind a class stands for itself.
     text = re.sub(r"(\\w)-(?=[^\]])", r"\1\\-", text)
+    text = _FLAG_INSIDE.sub(r"|(?i:\1))", text)
     outside: list[str] = []
     depth = position = 0
     for match in _PROPERTY.finditer(text):

@@ -61,6 +61,14 @@ def change_platform(cloud: ProcessCloud, named: Callable[[str], dict[str, Any]])
         },
     )
     cloud.client("logs").put_retention_policy(logGroupName="/cedarfleet/service", retentionInDays=1)
+    cloud.client("kms").enable_key_rotation(
+        KeyId=named("webhooks-key")["id"], RotationPeriodInDays=2560
+    )
+    cloud.client("sns").set_topic_attributes(
+        TopicArn=named("bill-topic")["id"],
+        AttributeName="Policy",
+        AttributeValue=json.dumps({"Version": "2012-10-17", "Statement": []}),
+    )
     return {
         "tables-audit": ["pointInTimeRecovery", "ttl"],
         "fleet-status-errors": ["messageRetentionSeconds"],
@@ -77,6 +85,8 @@ def change_platform(cloud: ProcessCloud, named: Callable[[str], dict[str, Any]])
         "fleet-status": ["description"],
         "fleet-status (rule)": ["description", "dynamodbv2s", "errorAction"],
         "api-log": ["retentionInDays"],
+        "webhooks-key": ["rotationPeriodInDays"],
+        "bill-topic": ["policy"],
     }
 
 

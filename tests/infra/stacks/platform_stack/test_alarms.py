@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from infra.local.engine import Op
 from service.ports.metrics import (
     AUDIT_VERIFIED,
     HAPPENED,
@@ -41,6 +42,10 @@ HEALTHY = {
     "ConsumedWriteCapacityUnits": 6_000.0,
     # Of an expression: per cent of the quota.
     "ResourceCount": 20.0,
+    # A morning on which a thousand people sign in, some of them twice.
+    "CallCount": 1_500.0,
+    # Agents that enrol without a User-Agent.
+    "CountedRequests": 40.0,
 }
 FAILURES: dict[str, tuple[dict[str, float | None], set[str]]] = {
     "no task is left": (
@@ -112,6 +117,8 @@ FAILURES: dict[str, tuple[dict[str, float | None], set[str]]] = {
     "a site is gone": ({f"{HAPPENED.name} of lost": 900.0}, {"devices-lost"}),
     "files do not arrive": ({f"{HAPPENED.name} of failed": 40.0}, {"deliveries-failing"}),
     "a certificate is not renewed": ({"DaysToExpiry": 12.0}, {"certificate-ends"}),
+    "somebody guesses passwords on a sign-in page": ({"CallCount": 20_000.0}, {"sign-in-calls"}),
+    "an address floods the API": ({"CountedRequests": 5_000.0}, {"firewall-surge"}),
     "no further task could start": ({"ResourceCount": 90.0}, {"tasks-quota"}),
     "tables refuse reads": (
         {"ReadThrottleEvents": 30.0},
@@ -125,8 +132,14 @@ FAILURES: dict[str, tuple[dict[str, float | None], set[str]]] = {
 
 
 def watched(alarm: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The metric of an alarm, or the one that its expression is of."""
-    return alarm["metricQueries"][0]["metric"] if "metricQueries" in alarm else alarm
+    """The metric of an alarm, or the one that its expression or its query is of."""
+    if "metricQueries" not in alarm:
+        return alarm
+    asked = alarm["metricQueries"][0]
+    if "metric" in asked:
+        return asked["metric"]
+    [name] = re.findall(r"^SELECT SUM\((\w+)\) ", asked["expression"])
+    return {"metricName": name, "period": asked["period"]}
 
 
 def rings(alarm: Mapping[str, Any], value: float | None) -> bool:
@@ -168,6 +181,7 @@ def alarms_at(project: Project, metrics: Mapping[str, float | None]) -> set[str]
             ISOLATION.name,
             POLICY_DIFFERENCES.name,
             WORK.name,
+            "CallCount",
         }
         assert periods == ((1, 86_400) if daily else (1, 900) if at_once else (5, 60))
         # What a comparison found holds until the next finds nothing.
@@ -208,7 +222,8 @@ LOUD: dict[str, float | None] = {
         "TargetResponseTime", "ApproximateNumberOfMessagesVisible", "ReadThrottleEvents",
         "WriteThrottleEvents", "DevicesThatDiffer", POLICY_DIFFERENCES.name, WORK.name,
         "ConsumedWriteCapacityUnits", "ApproximateAgeOfOldestMessage",
-        "ResourceCount", PROBLEMS.name, HAPPENED.name, AUDIT_VERIFIED.name,
+        "ResourceCount", PROBLEMS.name, HAPPENED.name, AUDIT_VERIFIED.name, "CallCount",
+        "CountedRequests",
     ),
     1e6,
 )  # fmt: skip
@@ -247,7 +262,7 @@ def test_the_share_of_a_quota_is_awss_own_figure(project: Project) -> None:
     [alarm] = [
         one.inputs
         for one in resources(project.root, "platform")
-        if "metricAlarm" in one.kind and "metricQueries" in one.inputs
+        if one.inputs.get("name") == "cedarfleet-tasks-quota"
     ]
     used, share = alarm["metricQueries"]
     assert used["metric"]["namespace"] == "AWS/Usage"
@@ -255,3 +270,38 @@ def test_the_share_of_a_quota_is_awss_own_figure(project: Project) -> None:
     assert (used.get("returnData", False), share["returnData"]) == (False, True)
     assert alarm["threshold"] == 80
     assert "metricName" not in alarm
+
+
+def of(project: Project, label: str) -> dict[str, Any]:
+    """The stamped alarm of that label."""
+    [found] = [
+        one.inputs
+        for one in resources(project.root, "platform")
+        if "metricAlarm" in one.kind and one.inputs["name"] == f"cedarfleet-{label}"
+    ]
+    return found
+
+
+def test_sign_ins_are_counted_over_all_pools(project: Project) -> None:
+    """The query names Cognito's category of sign-ins, and no pool."""
+    [query] = of(project, "sign-in-calls")["metricQueries"]
+    assert query["returnData"] is True
+    assert dict(re.findall(r"(\w+) = '([^']+)'", query["expression"])) == {
+        "Service": "Cognito user pool",
+        "Resource": "UserAuthentication",
+    }
+
+
+def test_the_firewalls_alarm_is_of_its_own_metrics(own: Project) -> None:
+    """Its dimensions are what the web ACL calls its metrics; once it blocks, what it blocks."""
+    alarm = of(own, "firewall-surge")
+    [acl] = [one for one in resources(own.root, "platform") if one.kind.endswith(":WebAcl")]
+    counted = {one["visibilityConfig"]["metricName"] for one in acl.inputs["rules"]}
+    assert alarm["metricName"] == "CountedRequests"
+    assert alarm["dimensions"]["Rule"] in counted
+    assert alarm["dimensions"]["WebACL"] == acl.inputs["visibilityConfig"]["metricName"]
+    assert alarm["dimensions"]["WebACL"] == acl.inputs["name"]
+    own.change("platform", firewall="block")
+    changed = {one.urn.split("::")[-1]: one for one in own.engine.preview("platform").changes}
+    rings = changed["alarms-firewall-surge"]
+    assert (rings.op, rings.keys) == (Op.UPDATE, ("dimensions", "metricName"))

@@ -116,6 +116,7 @@ def test_the_file_switches_what_watches(own: Project) -> None:
     gone = {one.urn.split("::")[-1] for one in changes if one.op is Op.DELETE}
     assert gone == {
         *("firewall", "firewall-rules", "firewall-before-the-balancer", "firewall-log"),
+        "alarms-firewall-surge",
         *("flow-logs", "flow-logs-log", "flow-logs-role", "flow-logs-network"),
         *("iot-log", "iot-log-log", "iot-log-role", "iot-log-options"),
         "network-nat-1",
