@@ -57,6 +57,9 @@ def test_values_leave_before_they_take_more_than_they_may() -> None:
     for name in "abc":
         cache.put(name, 1, seconds=100, size=4)
     assert ([cache.get(name) for name in "abc"], cache.bytes) == ([None, 1, 1], 8)
+    cache.put("e", 1, seconds=100, size=2)
+    assert ([cache.get(name) for name in "bce"], cache.bytes) == ([1, 1, 1], 10), "to the last byte"
+    cache.drop("e")
     cache.put("b", 1, seconds=100, size=2)
     assert (cache.get("c"), cache.bytes) == (1, 6)
     assert [cache.size(name) for name in "abc"] == [0, 2, 4]

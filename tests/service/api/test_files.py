@@ -168,6 +168,8 @@ def test_a_retired_version_is_delivered_no_more(service: ServiceUnderTest) -> No
     for _ in range(2):
         answer = service.call("DELETE", f"{URL}/{newer}")
         assert (answer.status_code, answer.json()["state"]) == (200, "retired")
+    gone = stored(service, newer).key
+    assert service.ports.file_objects.discarded == [gone, gone], "again, if S3 was away"
     assert deliver(service, file=newer).status_code == 409
     assert service.call("GET", waiting).json()["file"] == newer
     again = deliver(service, artifact=NAME).headers["Location"]

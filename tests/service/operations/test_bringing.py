@@ -14,7 +14,9 @@ from service.domain.files import FileState
 from service.domain.instants import milliseconds
 from service.domain.rollouts import Window
 from service.domain.wanted_versions import MAX_TRIES, Running, WishState
+from service.operations.operations import Operations
 from service.operations.wish_messages import look_at, look_at_device
+from service.settings import TokenSettings
 from tests.service.operations.rollouts import boss
 from tests.service.operations.wishes import FILE, PACKAGE, site, wanted
 
@@ -120,6 +122,28 @@ def test_a_device_that_runs_it_is_left_alone(pools: Pools, authorizer: CedarAuth
         await here.want(wanted(here))
         await here.work()
         assert here.reached() == ["press-02"]
+
+    asyncio.run(scenario())
+
+
+def test_a_device_that_came_is_looked_at_if_it_is_not_there(
+    pools: Pools, authorizer: CedarAuthorizer
+) -> None:
+    """It says another version, or none: its wish is looked at; at the version nothing is sent."""
+
+    async def scenario() -> None:
+        here = site(pools, authorizer, "press-01", "press-02", "press-03")
+        says(here, "press-01", "2.0")
+        says(here, "press-02", "1.0")
+        await here.want(wanted(here))
+        [look] = await here.ports.work_queue.receive()
+        bringing = Operations(here.ports, TokenSettings()).worker(here.settings)
+        for name, looked_at in (("press-01", 0), ("press-02", 1), ("press-03", 1)):
+            await here.ports.work_queue.send([look_at_device(here.tenant, name)])
+            [came] = await here.ports.work_queue.receive()
+            await bringing.handle(came)
+            sent = await here.ports.work_queue.receive()
+            assert [one.text for one in sent] == [look.text] * looked_at, name
 
     asyncio.run(scenario())
 

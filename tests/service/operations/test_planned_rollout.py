@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING
@@ -134,6 +135,20 @@ def test_who_left_or_was_retired_gets_nothing(pools: Pools, authorizer: CedarAut
         assert reached(fleet) == ["d0000"]
         survey = await fleet.ports.deliveries.survey(fleet.tenant, fleet.record)
         assert survey.counts == {DeliveryState.REMOVED: 1, DeliveryState.CANCELED: 1}
+
+    asyncio.run(scenario())
+
+
+def test_a_group_that_is_no_more_stops_it(pools: Pools, authorizer: CedarAuthorizer) -> None:
+    """Nobody can decide on it: nothing more begins, and the record says why."""
+
+    async def scenario() -> None:
+        fleet = await begin_planned(pools, authorizer, devices=2, shape=Shape())
+        records = fleet.ports.download_records.once.records
+        records["acme", ULID] = replace(fleet.stored, target="hall-9")
+        await fleet.work()
+        assert (reached(fleet), fleet.stored.closing) == ([], Closing.STOPPED)
+        assert fleet.stored.why == "its group is no more"
 
     asyncio.run(scenario())
 

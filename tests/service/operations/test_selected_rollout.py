@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from service.domain.downloads import Closing, TargetKind
+from service.cedar.decision import Evaluation
+from service.domain.downloads import Closing, DeliveryState, TargetKind
 from service.domain.rollouts import Shape, WaveSize
 from tests.service.operations.fleet import ULID, Fleet
 from tests.service.operations.rollouts import begin_planned, boss, reached
@@ -15,9 +16,31 @@ from tests.service.operations.rollouts import begin_planned, boss, reached
 if TYPE_CHECKING:
     from service.adapters.memory.authorizer import CedarAuthorizer
     from service.adapters.memory.user_pool import MemoryUserPool
+    from service.cedar.decision import Decision
+    from service.cedar.request import AuthorizationRequest, TokenBearer
+    from service.domain.tenants import Tenant
 
 Pools = tuple["MemoryUserPool", "MemoryUserPool"]
 WAVES = Shape(waves=(WaveSize(devices=2),), pause_minutes=30)
+
+
+@dataclass
+class Denying:
+    """The policies, but that these devices are denied."""
+
+    inner: CedarAuthorizer
+    names: tuple[str, ...]
+
+    async def decide_all_for(
+        self, tenant: Tenant, bearer: TokenBearer, requests: list[AuthorizationRequest]
+    ) -> tuple[Decision, ...]:
+        """Each decision."""
+        decisions = await self.inner.decide_all_for(tenant, bearer, requests)
+        denied = Evaluation(engine_allows=False).decision
+        return tuple(
+            denied if request.resource.id in self.names else decision
+            for request, decision in zip(requests, decisions, strict=True)
+        )
 
 
 async def begin(pools: Pools, authorizer: CedarAuthorizer, *, within: str) -> Fleet:
@@ -53,5 +76,24 @@ def test_each_device_of_a_selection_is_decided(pools: Pools, authorizer: CedarAu
         assert [one.resource for one in fleet.ports.audit.trail] == [
             f'Fleet::Device::"{name}"' for name in fleet.members[2:]
         ]
+
+    asyncio.run(scenario())
+
+
+def test_few_that_are_denied_stop_nobody_else(pools: Pools, authorizer: CedarAuthorizer) -> None:
+    """All of the first wave but one are denied, and all of the second: then it stops."""
+
+    async def scenario() -> None:
+        fleet = await begin(pools, authorizer, within="all")
+        denying: Any = Denying(authorizer, (fleet.members[1], *fleet.members[2:]))
+        fleet.ports = replace(fleet.ports, authorizer=denying)
+        await fleet.work()
+        assert reached(fleet) == [fleet.members[0]]
+        survey = await fleet.ports.deliveries.survey(fleet.tenant, fleet.record)
+        assert survey.counts == {DeliveryState.CANCELED: 1}
+        await fleet.pass_time(timedelta(minutes=31))
+        assert reached(fleet) == [fleet.members[0]]
+        assert fleet.stored.closing is Closing.STOPPED
+        assert (fleet.stored.why or "").startswith("no device of a job is allowed: ")
 
     asyncio.run(scenario())

@@ -137,7 +137,6 @@ class HttpLine:
         for kept in self._idle.values():
             for connection in kept:
                 connection.abort()
-        self._idle.clear()
 
     async def _ask(
         self, origin: Origin, connection: Connection, sent: bytes, *, is_head: bool, seconds: float

@@ -15,7 +15,7 @@ from service.domain.audit_chain import Link
 from service.domain.audit_entries import Entry, UnreadableEntryError
 from service.domain.instants import new_ulid, time_of
 from service.domain.permissions import Permission
-from service.errors import UpstreamError
+from service.errors import UnavailableError, UpstreamError
 from service.settings import RecordSettings
 from tests.service.adapters.aws.answered_line import Refusal
 from tests.service.adapters.aws.root_door import RootDoor
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from service.adapters.aws.client.door import AwsDoor
     from service.cedar.decision import Decision
     from service.domain.tenants import Tenant
-    from tests.service.adapters.aws.answered_line import AnsweredDoor
+    from tests.service.adapters.aws.answered_line import AnsweredDoor, Call
 
 RECORD = AuditRecord(
     audit_id="01JD0000000000000000000000",
@@ -166,6 +166,50 @@ def test_a_page_is_newest_first_over_days(embedded_cloud: EmbeddedCloud, acme: T
         assert [one.at for one in await log.of_link(acme, link)] == [times[2], times[1]]
         long_ago, before = await log.newest(acme, since=0, until=times[0] - 1, before=None, most=3)
         assert (long_ago, before and time_of(before) < times[0]) == ([], True)
+
+    asyncio.run(run())
+
+
+def test_a_trail_asks_for_no_more_than_it_is_to_show(acme: Tenant, door: AnsweredDoor) -> None:
+    """As many rows as are left of a page; of a link's days all, as far as its entries go."""
+    log = trail(door, RecordSettings())
+    door.answer = lambda _: {"Items": [], "Count": 0}
+    day = {"since": RECORD.at, "until": RECORD.at}
+    entries = ((RECORD.audit_id, "digest"),)
+    link = Link.after(None, entries, tenant="acme", made_at=RECORD.at, settled=0)
+
+    async def run() -> None:
+        await log.oldest(acme, **day, most=3)
+        await log.of_link(acme, link)
+
+    asyncio.run(run())
+    assert [call.arguments.get("Limit") for call in door.calls] == [3, None]
+    assert "Limit" not in door.calls[1].arguments
+
+
+def test_a_persons_key_is_asked_for_once(acme: Tenant, door: AnsweredDoor) -> None:
+    """And made once: whose put came second has the first one's, and one that was erased none."""
+    rows: list[dict[str, Any]] = []
+
+    def answer(call: Call) -> dict[str, Any] | Refusal:
+        if call.operation == "DeleteItem":
+            return {}
+        if call.operation == "GetItem":
+            return {"Item": rows[-1]} if rows and len(door.calls) > 1 else {}
+        rows.append({**call.arguments["Item"], "secret": {"S": "dGhlaXJz"}})
+        return Refusal("ConditionalCheckFailedException")
+
+    door.answer = answer
+    people = DynamoPersonKeys(aws=door, settings=RecordSettings())
+
+    async def run() -> None:
+        for _ in range(2):
+            assert (await people.of(acme, "ann")).secret == b"theirs"
+        assert [call.operation for call in door.calls] == ["GetItem", "PutItem", "GetItem"]
+        await people.erase(acme, "ann")
+        door.answer = lambda call: {} if call.operation == "GetItem" else answer(call)
+        with pytest.raises(UnavailableError, match="audit trail"):
+            await people.of(acme, "ann")
 
     asyncio.run(run())
 

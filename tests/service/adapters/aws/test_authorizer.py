@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from service.adapters.aws.authorizer import VerifiedPermissionsAuthorizer, batches
+from service.adapters.aws.authorizer import VerifiedPermissionsAuthorizer, _item, batches
 from service.cedar.decision import Allowed
 from service.cedar.entities import Entity
-from service.cedar.request import AuthorizationRequest
+from service.cedar.request import AuthorizationRequest, TokenBearer
 from service.cedar.values import EntityUid
 from service.domain.devices import Device
 from service.domain.identities import Principal, TokenUse, VerifiedClaims
@@ -122,8 +122,24 @@ def test_each_question_needs_an_answer_of_its_own(
     allow = {"decision": "ALLOW", "determiningPolicies": [], "errors": []}
     door.answer = lambda _: {"results": [allow] * answers}
     authorizer = VerifiedPermissionsAuthorizer(aws=door)
-    with pytest.raises(UpstreamError, match="left questions open"):
-        asyncio.run(authorizer.decide_all(principal(acme, TokenUse.ID), questions(30)))
+    for asked in (
+        authorizer.decide_all(principal(acme, TokenUse.ID), questions(30)),
+        authorizer.decide_all_for(acme, TokenBearer(), questions(30)),
+    ):
+        with pytest.raises(UpstreamError, match="left questions open"):
+            asyncio.run(asked)
+
+
+def test_what_many_questions_share_is_spelt_once() -> None:
+    """Groups and tenants; a device is its question's own, and a group of now is no earlier one."""
+    device = Device(tenant="acme", id="d", groups=("line",))
+    entities = {entity.uid.type: entity for entity in device.entities({"line": ()})}
+    for kind, entity in entities.items():
+        again = _item(entity) is _item(entity)
+        assert again is (kind in {"Fleet::DeviceGroup", "Fleet::Tenant"}), kind
+    group = entities["Fleet::DeviceGroup"]
+    changed = replace(group, parents=())
+    assert _item(group)["parents"] != _item(changed)["parents"] == []
 
 
 def test_many_questions_are_answered_in_order(acme: Tenant, door: AnsweredDoor) -> None:

@@ -6,10 +6,15 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from service.adapters.aws.commands import DynamoCommandRecords
 from service.adapters.aws.files import DynamoFileRecords
 from service.domain.commands import CommandRecord, CommandRecordState, IfOffline, status_of
 from service.domain.files import FileState, FileVersion
+from service.domain.grants import GrantState
+from service.domain.machines import MachineState
+from service.domain.wanted_versions import WishState
 from service.settings import RecordSettings
 
 if TYPE_CHECKING:
@@ -53,6 +58,15 @@ class Written:
 
     def _later(self, item: dict[str, Any]) -> dict[str, Any]:
         return item | {name: text for name, text in self.changes.items() if name in item}
+
+
+@pytest.mark.parametrize(
+    "states", [CommandRecordState, FileState, GrantState, MachineState, WishState]
+)
+def test_a_state_of_a_later_release_is_unknown(states: Any) -> None:
+    """Each state that this release has is itself, whatever else stands there is `unknown`."""
+    assert [states.of_row(str(one)) for one in states] == [*states]
+    assert [states.of_row(text) for text in ("of-2030", "")] == [states.UNKNOWN] * 2
 
 
 def test_a_commands_later_state_is_unknown(door: AnsweredDoor, acme: Tenant) -> None:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from service.adapters.webhooks.sender import PublicSender
+from service.adapters.webhooks.sender import _HEAD_BYTES, PublicSender
 from tests.service.domain.test_public_addresses import INSIDE
 
 if TYPE_CHECKING:
@@ -211,6 +211,14 @@ def test_what_goes_wrong_is_an_outcome(certificate: Path) -> None:
         receiver = Receiver()
         assert post(certificate, receiver, url).outcome == "no-target"
         assert receiver.connected == 0
+
+
+@pytest.mark.parametrize(("beyond", "outcome"), [(0, "204"), (1, "no-http")])
+def test_the_head_of_an_answer_is_bounded(certificate: Path, beyond: int, outcome: str) -> None:
+    """It may be as long as the bound, and not a byte longer."""
+    begin, end = b"HTTP/1.1 204 No Content\r\nA: ", b"\r\n\r\n"
+    answer = begin.ljust(_HEAD_BYTES + beyond - len(end), b"x") + end
+    assert post(certificate, Receiver(answer=answer)).outcome == outcome
 
 
 def test_the_real_resolver_keeps_loopback_out(certificate: Path) -> None:

@@ -131,6 +131,46 @@ def test_what_began_before_the_cut_changes_nothing_of_it() -> None:
     assert breakers.open == []
 
 
+def test_a_late_call_that_leaves_makes_no_second_probe() -> None:
+    """The probe is on its way: whoever began before the cut and hangs up says nothing of it."""
+    clock = Seconds()
+    breakers = Breakers(clock=clock)
+    late = breakers.call("acme", STORE)
+    for _ in range(FAILURES):
+        ask(breakers, NO_ANSWER)
+    clock.at += MOST_SECONDS
+    probe = breakers.call("acme", STORE)
+    late.__exit__(asyncio.CancelledError, asyncio.CancelledError(), None)
+    assert ask(breakers, None) == "cut off"
+    probe.__exit__(None, None, None)
+    assert breakers.open == []
+
+
+def test_who_is_cut_off_takes_no_place() -> None:
+    """Neither a turn in a full share, nor the place that frees while it waits for it."""
+
+    async def scenario() -> None:
+        settings = AwsSettings(region="eu-central-1", tenant_calls=1, tenant_waiting=1)
+        lanes = Lanes(settings, clock=Seconds())
+        held = lanes.tenant("acme", STORE)
+        await held.__aenter__()
+        waiting = asyncio.ensure_future(lanes.tenant("acme", STORE).__aenter__())
+        await asyncio.sleep(0)
+        assert (lanes.open, lanes.waiting) == (1, 1)
+        for _ in range(FAILURES):
+            with pytest.raises(TimeoutError), lanes._breakers.call("acme", STORE):
+                raise TimeoutError
+        with pytest.raises(UnavailableError) as refused:
+            await lanes.tenant("acme", STORE).__aenter__()
+        assert type(refused.value) is UnavailableError, "not that its share is used up"
+        await held.__aexit__(None, None, None)
+        with pytest.raises(UnavailableError, match="policy store is not available"):
+            await waiting
+        assert (lanes.open, lanes.waiting) == (0, 0)
+
+    asyncio.run(scenario())
+
+
 def test_lanes_hold_a_share_and_cut_off_what_fails() -> None:
     """A tenant over its share is told so, one cut off waits for nothing; shared ones go on."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import ssl
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,6 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 import botocore
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from service.adapters.aws.client.connection import MAX_ANSWER_BYTES, MAX_HEAD_BYTES
 from service.adapters.aws.client.failures import NoAnswerError
@@ -369,7 +374,39 @@ def test_only_whom_we_trust_is_asked(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("content", [None, "", "no certificate"])
+def test_a_connection_that_nobody_needs_is_ended() -> None:
+    """Of those that were kept, whatever was used last stays; nothing is kept of the others."""
+
+    async def scenario() -> None:
+        async with line_to(FINE) as (line, peer, url):
+            await asyncio.gather(*(line.send(request(url), seconds=5) for _ in range(2)))
+            [kept] = line._idle.values()
+            old, new = kept
+            old.idle_since -= 1_000
+            line._prune(asyncio.get_running_loop())
+            assert [*kept] == [new]
+            assert not old.is_usable
+            await asyncio.wait_for(peer.ended.wait(), 20)
+            assert (await line.send(request(url), seconds=5)).status == 200
+            assert peer.connections == 2
+            new.idle_since -= 1_000
+            line._prune(asyncio.get_running_loop())
+            assert line._idle == {}
+
+    asyncio.run(scenario())
+
+
+def revocations() -> str:
+    """A file in PEM form that names no authority: a list of what one took back."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "authority")])
+    now = dt.datetime.now(dt.UTC)
+    made = x509.CertificateRevocationListBuilder().issuer_name(name).last_update(now)
+    signed = made.next_update(now + dt.timedelta(days=1)).sign(key, hashes.SHA256())
+    return signed.public_bytes(serialization.Encoding.PEM).decode()
+
+
+@pytest.mark.parametrize("content", [None, "", "no certificate", revocations()])
 def test_a_wrong_bundle_is_told_at_the_start(tmp_path: Path, content: str | None) -> None:
     """A file that is not there, or holds none: else each call would fail, or nobody be checked."""
     bundle = tmp_path / "authorities.pem"

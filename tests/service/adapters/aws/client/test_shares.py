@@ -205,6 +205,27 @@ def test_who_leaves_in_the_moment_of_its_turn_gives_it_on() -> None:
     asyncio.run(scenario())
 
 
+def test_who_leaves_before_its_turn_leaves_its_room_in_the_line() -> None:
+    """At once: others may wait in its stead, and they are served."""
+
+    async def scenario() -> None:
+        line = Line(Share(in_all=1, of_owner=1, of_each=1, waiting=2))
+        first = await line.begin("acme")
+        for gone in [await line.begin("acme") for _ in range(2)]:
+            line.tasks[gone].cancel()
+        await settled()
+        assert line.shares.waiting == 0
+        staying = [await line.begin("acme") for _ in range(2)]
+        assert line.shares.waiting == 2
+        for before, one in zip([first, *staying], staying, strict=False):
+            await line.end(before)
+            assert one.is_in
+        await line.end(staying[-1])
+        assert (line.shares.open, line.shares.waiting, line.shares._owners) == (0, 0, {})
+
+    asyncio.run(scenario())
+
+
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.sampled_from(OWNERS), st.sampled_from(DEPENDENCIES)),
