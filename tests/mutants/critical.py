@@ -327,7 +327,7 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
     ),
     f"{_AWS}/connections.py": (
         f"{_AWS_TESTS}/test_connections.py",
-        *_refused("connections.find"),
+        *_refused("connections.find", "connections.end"),
     ),
     f"{_AWS}/downloads.py": (
         f"{_AWS_TESTS}/test_downloads.py",
@@ -579,7 +579,11 @@ EQUIVALENT: Final[dict[str, dict[str, str]]] = {
     f"{_AWS}/signing_keys.py": {
         "JwksKeys._fetch: `_MAX_BYTES + 1` -> `(_MAX_BYTES + 2)`": (
             "of what is too large, one byte more or less is read and thrown away"
-        )
+        ),
+        "JwksKeys._is_good: `self._clock() < known.fetched_at + self._good_seconds`"
+        " -> `(self._clock() <= known.fetched_at + self._good_seconds)`": (
+            "a clock that counts in nanoseconds does not hit the second"
+        ),
     },
     f"{_AWS}/devices.py": {
         "DynamoDeviceFacts.page: `max(limit, _LEAST_DEVICES) + 1`"

@@ -25,6 +25,13 @@ def find(door: AnsweredDoor, answer: dict[str, Any] | Refusal) -> Connectivity |
     return asyncio.run(adapter.find(MemoryUserPool("acme").tenant, device))
 
 
+def end(door: AnsweredDoor, answer: dict[str, Any] | Refusal) -> None:
+    """Have the broker end the connection of press-07."""
+    door.answer = lambda _: answer
+    device = Device(tenant="acme", id="press-07")
+    asyncio.run(IotConnections(aws=door).end(MemoryUserPool("acme").tenant, device))
+
+
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
@@ -53,3 +60,25 @@ def test_a_refused_question_is_an_error(door: AnsweredDoor) -> None:
     """Nothing is made up."""
     with pytest.raises(UpstreamError):
         find(door, Refusal("ForbiddenException", 403))
+
+
+@pytest.mark.parametrize("answer", [{}, Refusal("ResourceNotFoundException", 404)])
+def test_a_connection_is_ended_for_good(
+    door: AnsweredDoor, answer: dict[str, Any] | Refusal
+) -> None:
+    """With its session, and without a last will; a client that the broker forgot has none."""
+    end(door, answer)
+    [call] = door.calls
+    assert call.operation == "DeleteConnection"
+    assert call.arguments == {
+        "clientId": "acme--press-07",
+        "cleanSession": True,
+        "preventWillMessage": True,
+    }
+
+
+def test_a_connection_that_may_stand_is_not_ended(door: AnsweredDoor) -> None:
+    """Whoever asked learns it: a retired device must not go on listening."""
+    for refusal in (Refusal("ForbiddenException", 403), Refusal("InternalFailureException", 500)):
+        with pytest.raises(UpstreamError):
+            end(door, refusal)

@@ -14,12 +14,15 @@ from service.adapters.aws.downloads import DynamoDownloadRecords
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.domain.downloads import DownloadRecord, DownloadRecordState, TargetKind
 from service.domain.idempotency import IdempotencyKey
+from service.errors import UpstreamError
 from service.settings import RecordSettings
+from tests.service.adapters.aws.answered_line import Refusal
 from tests.service.adapters.aws.root_door import RootDoor
 
 if TYPE_CHECKING:
     from infra.local.cloud import EmbeddedCloud
     from service.domain.tenants import Tenant
+    from tests.service.adapters.aws.answered_line import AnsweredDoor
 
 RECORD = DownloadRecord(
     download_id="01JD0000000000000000000000",
@@ -139,3 +142,38 @@ def test_a_key_claimed_by_release_0_1_0_still_stands(
     other = replace(RECORD, download_id="01JD0000000000000000000001")
     made = asyncio.run(records.create(tenant, other, key))
     assert made.download_id == RECORD.download_id
+
+
+def test_what_a_look_found_is_stored_beside_what_others_changed(
+    door: AnsweredDoor, tenant: Tenant
+) -> None:
+    """When it was asked last, by each look; when it was first looked at, by the first alone."""
+    records = DynamoDownloadRecords(aws=door, settings=RecordSettings())
+    seen = replace(RECORD, begun_at=5, settled_at=7, why="it failed", told=frozenset({"begun"}))
+    asyncio.run(records.settle(tenant, seen))
+    asyncio.run(records.settle(tenant, RECORD))
+    full, plain = (call.arguments for call in door.calls)
+    assert ", settled_at = :settled_at" in full["UpdateExpression"]
+    assert "begun_at = if_not_exists(begun_at, :begun_at)" in full["UpdateExpression"]
+    assert full["ExpressionAttributeValues"][":settled_at"] == {"N": "7"}
+    assert {":why", ":told"} <= full["ExpressionAttributeValues"].keys()
+    for name in ("settled_at", "begun_at", "why", "told"):
+        assert f":{name}" not in plain["ExpressionAttributeValues"], name
+
+
+def test_a_pause_is_set_once_and_taken_away(door: AnsweredDoor, tenant: Tenant) -> None:
+    """Of a download that is closed, or no more, neither; what AWS refused is no answer."""
+    records = DynamoDownloadRecords(aws=door, settings=RecordSettings())
+    assert asyncio.run(records.pause(tenant, RECORD, at_ms=9))
+    assert asyncio.run(records.pause(tenant, RECORD, at_ms=None))
+    paused, resumed = (call.arguments for call in door.calls)
+    assert paused["UpdateExpression"] == "SET paused_at = if_not_exists(paused_at, :at)"
+    assert paused["ExpressionAttributeValues"] == {":at": {"N": "9"}}
+    assert resumed["UpdateExpression"] == "REMOVE paused_at"
+    for one in (paused, resumed):
+        assert "attribute_not_exists(closing)" in one["ConditionExpression"]
+    door.answer = lambda _: Refusal("ConditionalCheckFailedException")
+    assert not asyncio.run(records.pause(tenant, RECORD, at_ms=9))
+    door.answer = lambda _: Refusal("AccessDeniedException", 403)
+    with pytest.raises(UpstreamError):
+        asyncio.run(records.pause(tenant, RECORD, at_ms=9))

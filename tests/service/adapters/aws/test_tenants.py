@@ -202,3 +202,18 @@ def test_a_tenant_of_an_earlier_release_is_served_later(door: AnsweredDoor) -> N
     registry = DynamoTenantRegistry(aws=door, table="tenants", region="eu-central-1")
     with pytest.raises(UnavailableError, match="earlier release"):
         asyncio.run(registry.find(ISSUER))
+
+
+def test_a_tenant_is_found_by_its_name(door: AnsweredDoor) -> None:
+    """By its issuer's row, which is read whole; a name that no row bears is nobody's."""
+    registry = DynamoTenantRegistry(aws=door, table="tenants", region="eu-central-1")
+    door.answer = lambda call: (
+        {"Item": row()} if call.operation == "GetItem" else {"Items": [{"issuer": {"S": ISSUER}}]}
+    )
+    found = asyncio.run(registry.named("acme"))
+    assert found is not None
+    assert found.issuer == ISSUER
+    assert [call.operation for call in door.calls] == ["Query", "GetItem"]
+    door.answer = lambda _: {"Items": []}
+    assert asyncio.run(registry.named("nobody")) is None
+    assert len(door.calls) == 3

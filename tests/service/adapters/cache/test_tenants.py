@@ -229,6 +229,27 @@ def test_a_tenant_that_vanishes_is_unavailable_at_first() -> None:
     asyncio.run(scenario())
 
 
+def test_a_row_that_is_gone_is_used_no_longer() -> None:
+    """From the moment that somebody has looked, though it might have been used for seconds."""
+    pool = MemoryUserPool("acme")
+    origin = MemoryTenantRegistry(rows={pool.tenant.issuer: pool.tenant})
+    clock = Seconds()
+    registry = cached(origin, seconds=30, clock=clock)
+
+    async def scenario() -> None:
+        assert await registry.find(pool.tenant.issuer) == pool.tenant
+        origin.rows.clear()
+        clock.at += 15
+        assert await registry.find(pool.tenant.issuer) == pool.tenant
+        assert origin.lookups == 1
+        await asyncio.sleep(0)
+        assert origin.lookups == 2, "it has been looked at, beside"
+        with pytest.raises(UnavailableError):
+            await registry.find(pool.tenant.issuer)
+
+    asyncio.run(scenario())
+
+
 def test_readiness_is_asked_of_the_origin() -> None:
     """Each time: rows that are remembered say nothing of a registry that is gone since."""
     pool = MemoryUserPool("acme")
