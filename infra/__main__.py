@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from infra.commands import backups, devices, image, policies, tenants
+from infra.commands import backups, devices, image, policies, rights, tenants
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,7 +47,7 @@ class Group(Protocol):
         ...
 
 
-GROUPS: Final[tuple[Group, ...]] = (policies, devices, tenants, backups, image)
+GROUPS: Final[tuple[Group, ...]] = (policies, devices, tenants, backups, image, rights)
 
 
 def main(arguments: Sequence[str] | None = None, *, root: Path = ROOT) -> int:

@@ -22,12 +22,18 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).parents[1]
 PAGE: Final = ROOT / "docs" / "rights.md"
-JOURNEYS: Final = ("tests/journeys/test_demo.py", "tests/service/adapters/on_the_embedded_cloud")
+JOURNEYS: Final = (
+    "tests/journeys/test_demo.py",
+    "tests/service/adapters/on_the_embedded_cloud",
+    "tests/infra/local/resources/test_resources.py",
+)
 HEAD: Final = """# What each role may do, and where it does it
 
 Every action that a role of the stacks grants ([`infra/stacks/`](../infra/stacks/)). *Journeys* are
 `make demo` and the tests of the deployed service, in which the embedded cloud asks IAM about each
-call of service, worker and signed URL; one that its role does not allow fails them. Made by
+call of service, worker and signed URL; one that its role does not allow fails them. For `deploy`,
+[a candidate for the role that stamps](adr/0070-the-deploy-role-is-a-candidate.md), they are tests
+that stamp, refresh, change and destroy both stacks in its sessions. Made by
 `python -m tests.rights`; a test holds it to the roles.
 
 """

@@ -27,6 +27,7 @@ from infra.local.cloud.limits.enforcing import PACE_VARIABLE, QUOTAS_VARIABLE
 from infra.local.engine import Engine
 from infra.local.guarding import Guardrails
 from infra.local.resources import HANDLERS, INVOKES
+from infra.stacks import deploy_role, iam
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -107,17 +108,61 @@ def _core() -> Session:
 
 
 @dataclass
+class DeployCloud:
+    """The cloud as whoever stamps sees it: in sessions of the role for deployments."""
+
+    cloud: ProcessCloud
+    role_arn: str
+    clients: dict[str, Any] = field(default_factory=dict[str, Any])
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def region(self) -> str:
+        """The cloud's."""
+        return self.cloud.region
+
+    @property
+    def account_id(self) -> str:
+        """The cloud's."""
+        return self.cloud.account_id
+
+    @property
+    def endpoint_url(self) -> str:
+        """The cloud's."""
+        return self.cloud.endpoint_url
+
+    def client(self, service: str, /) -> Any:
+        """A client of the role's."""
+        with self.lock:
+            if service not in self.clients:
+                self.clients[service] = self.cloud.client_of(self.role_arn, service)
+            return self.clients[service]
+
+
+@dataclass
 class Project:
-    """A copy of the project's stack files, stamped from on one cloud."""
+    """A copy of the project's stack files, stamped from on one cloud.
+
+    Attributes:
+        root: the copy.
+        cloud: as its root user sees it.
+        stamper: with whose rights stacks are stamped, if not the root user's.
+    """
 
     root: Path
     cloud: ProcessCloud
+    stamper: DeployCloud | None = None
+
+    @property
+    def stamping(self) -> ProcessCloud | DeployCloud:
+        """The cloud as the engine sees it."""
+        return self.stamper or self.cloud
 
     @property
     def engine(self) -> Engine:
         """An engine that has read the files as they are now."""
         stacks = self.root / "state"
-        return Engine(self.root, stacks, self.cloud, HANDLERS, INVOKES, guard=Guardrails())
+        return Engine(self.root, stacks, self.stamping, HANDLERS, INVOKES, guard=Guardrails())
 
     def up(self, stack: str) -> Result:
         """Stamp a stack."""
@@ -194,6 +239,25 @@ def running_cloud(
             process.communicate(timeout=30)  # closes its standard input, which ends it
 
 
+@contextmanager
+def deploying(cloud: ProcessCloud) -> Generator[DeployCloud]:
+    """The cloud with the rights of the role that stamps, made as its operator would make it."""
+    client, account = cloud.client("iam"), cloud.account_id
+    trusted = json.dumps(iam.trust("ecs-tasks.amazonaws.com", account))
+    role = client.create_role(RoleName=deploy_role.NAME, AssumeRolePolicyDocument=trusted)["Role"]
+    for name, document in deploy_role.policies(region=cloud.region, account_id=account).items():
+        policy = client.create_policy(
+            PolicyName=f"{deploy_role.NAME}-{name}", PolicyDocument=json.dumps(document)
+        )["Policy"]
+        client.attach_role_policy(RoleName=deploy_role.NAME, PolicyArn=policy["Arn"])
+    stamper = DeployCloud(cloud, role["Arn"])
+    try:
+        yield stamper
+    finally:
+        for one in stamper.clients.values():
+            one.close()
+
+
 def _leave_out_what_lives_on() -> None:
     """Let no later garbage collection search what the first stacks have imported.
 
@@ -224,9 +288,15 @@ def own(project: Project, tmp_path: Path) -> Project:
 
 @pytest.fixture(scope="module")
 def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """The platform and acme on their own cloud, unprotected: they can be broken and destroyed."""
-    with running_cloud(tmp_path_factory.mktemp("scratch-cloud")) as cloud:
-        made = Project(copy_project(tmp_path_factory.mktemp("scratch")), cloud)
+    """The platform and acme on their own cloud, unprotected: they can be broken and destroyed.
+
+    They are stamped with the rights of the candidate for the deploy role, and no others.
+    """
+    with (
+        running_cloud(tmp_path_factory.mktemp("scratch-cloud")) as cloud,
+        deploying(cloud) as stamper,
+    ):
+        made = Project(copy_project(tmp_path_factory.mktemp("scratch")), cloud, stamper)
         for stack in ("platform", "acme"):
             made.change(stack, protect=False)
         # No committed tenant has a provider of its own, or a tier with all protection from threats.

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from infra import names
+from infra.stacks import deploy_role
 from infra.stacks.platform_stack import device_events, flow_logs, iot_log, status_rule, task_roles
 from infra.stacks.tenant_stack import bucket, service_role, telemetry
 
@@ -99,6 +100,9 @@ def listed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
+_BY_THE_PROVIDER: Final = (
+    "not run: of the real provider, of the last release, or a change that no test makes"
+)
 _BY_AWS: Final = "not run: here rules, timers and streams write without asking IAM"
 
 
@@ -152,6 +156,19 @@ GRANTED: Final[dict[str, Role]] = {
     ),
     "iotlog": _of_aws(
         names.IOT_LOG_ROLE, "iot log", "not run: here IoT Core writes no log of its own"
+    ),
+    "deploy": Role(
+        name=deploy_role.NAME,
+        document={
+            "Statement": [
+                statement
+                for document in deploy_role.policies(
+                    region="eu-central-1", account_id=ACCOUNT
+                ).values()
+                for statement in document["Statement"]
+            ]
+        },
+        unseen=dict.fromkeys(deploy_role.only_by_provider(), _BY_THE_PROVIDER),
     ),
 }
 

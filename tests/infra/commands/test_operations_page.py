@@ -20,6 +20,7 @@ COMMAND = re.compile(r"(?:^\s*|`)(?:\w+=\S+ )*python -m infra ([^`\n#]+)", re.MU
 LINES = sorted({line.partition(" > ")[0] for line in COMMAND.findall(PAGE)})
 STANDS_FOR = {
     "<tenant>": "acme",
+    "<account>": "123456789012",
     "<moment>": "2026-12-31T18:00:00+01:00",
     "<restored>": "cedarfleet-devices-restored-20261231T170000Z",
     "<report>": "report.json",

@@ -87,6 +87,7 @@ CORRECTIONS: Final[tuple[Callable[[Emulator], None], ...]] = (
     authorization.job_targets_are_authorized,
     authorization.search_names_its_index,
     authorization.policy_is_attached_to_its_target,
+    authorization.what_is_stamped_is_named,
     authorization.batches_need_the_right_of_one,
     authorization.job_list_is_filtered_and_paged,
     authorization.rights_are_noted,

@@ -8,8 +8,10 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from infra.local.cloud.limits import requests
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from infra.local.cloud.emulator import Emulator
 
@@ -181,6 +183,76 @@ def policy_is_attached_to_its_target(emulator: Emulator) -> None:
         return extract
 
     emulator.replace(_ACTIONS, "extract_resource_arn", correction)
+
+
+# Operation -> the parameter that names what it is about, and the ARN of such a name behind service,
+# region and account. Source: AWS service authorization reference, "Resource types" of each action.
+_NAMED: Final[dict[str, tuple[str, str]]] = {
+    "CreateDomainConfiguration": ("domainConfigurationName", "iot:{at}:domainconfiguration/{name}"),
+    "DeleteAlarms": ("AlarmNames", "cloudwatch:{at}:alarm:{name}"),
+    "DeleteDashboards": ("DashboardNames", "cloudwatch::{account}:dashboard/{name}"),
+    "DeleteDomainConfiguration": ("domainConfigurationName", "iot:{at}:domainconfiguration/{name}"),
+    "DescribeAlarms": ("AlarmNames", "cloudwatch:{at}:alarm:{name}"),
+    "DescribeClusters": ("clusters", "ecs:{at}:cluster/{name}"),
+    "DescribeDomainConfiguration": (
+        "domainConfigurationName",
+        "iot:{at}:domainconfiguration/{name}",
+    ),
+    "DescribeRepositories": ("repositoryNames", "ecr:{at}:repository/{name}"),
+    "GetDashboard": ("DashboardName", "cloudwatch::{account}:dashboard/{name}"),
+    "PutDashboard": ("DashboardName", "cloudwatch::{account}:dashboard/{name}"),
+    "UpdateDomainConfiguration": ("domainConfigurationName", "iot:{at}:domainconfiguration/{name}"),
+    **{
+        operation: (name, "{name}")
+        for operation, name in (("TagResource", "resourcearn"), ("UntagResource", "resourcearn"))
+    },
+}
+
+
+def what_is_stamped_is_named(emulator: Emulator) -> None:
+    """Check tags, dashboards and the like on what the call names; else a grant of it is refused."""
+
+    def correction(original: Any) -> Any:
+        def extract(*request: Any) -> Any:
+            found = original(*request)
+            return _named(*request) or found if found == "*" else found
+
+        return extract
+
+    emulator.replace(_ACTIONS, "extract_resource_arn", correction)
+
+
+def _named(  # noqa: PLR0917 - the parts of a request, as the emulator hands them on
+    service: str,
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    query: Mapping[str, Any],
+    region: str,
+    account: str,
+) -> str | None:
+    """The ARN of the one thing that a call names; None: it names none, or several."""
+    operation = headers.get("x-amz-target", "").rpartition(".")[2]
+    parameters: dict[str, Any] = {}
+    try:
+        if operation:
+            parameters = json.loads(body or b"{}")
+        elif (request := requests.read(service, method, path, headers, body, query)) is not None:
+            operation, parameters = request.operation, request.parameters
+        if operation not in _NAMED:
+            return None
+        parameter, form = _NAMED[operation]
+        told = {name.lower(): value for name, value in parameters.items()}
+    except (requests.UnreadableRequestError, ValueError, AttributeError):
+        return None
+    found = told.get(parameter.lower())
+    names = found if isinstance(found, list) else [found]
+    if len(names) != 1 or not isinstance(names[0], str):
+        return None
+    if names[0].startswith("arn:"):
+        return names[0]
+    return "arn:aws:" + form.format(at=f"{region}:{account}", account=account, name=names[0])
 
 
 def batches_need_the_right_of_one(emulator: Emulator) -> None:

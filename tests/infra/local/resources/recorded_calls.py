@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.infra.conftest import ProcessCloud
+    from tests.infra.conftest import DeployCloud, ProcessCloud
 
 TAGGING: Final = re.compile(
     r"(un)?tag_(resource|role|queue|delivery_stream)|(create|delete)_tags|(put|delete)_bucket_tagging"
@@ -23,7 +23,7 @@ TAGGING: Final = re.compile(
 class RecordingCloud:
     """A cloud that notes the name of each call that goes to it."""
 
-    cloud: ProcessCloud
+    cloud: ProcessCloud | DeployCloud
     calls: list[str] = field(default_factory=list[str])
 
     @property

@@ -164,20 +164,20 @@ def test_iot_policy_changes_more_often_than_it_has_versions(
         "name": "versions",
         "policy": json.dumps({"Version": "2012-10-17", "Statement": []}),
     }
-    made = handler.create(scratch.cloud, inputs)
+    made = handler.create(scratch.stamping, inputs)
     outputs = made.outputs
     for number in range(7):
         document = {"Version": "2012-10-17", "Statement": [statement] * (number + 1)}
         outputs = handler.update(
-            scratch.cloud, made.id, outputs, inputs | {"policy": json.dumps(document)}
+            scratch.stamping, made.id, outputs, inputs | {"policy": json.dumps(document)}
         )
 
     assert outputs["defaultVersionId"] == "8"
     assert (
         len(json.loads(iot.get_policy(policyName="versions")["policyDocument"])["Statement"]) == 7
     )
-    handler.delete(scratch.cloud, made.id, outputs)
-    assert handler.read(scratch.cloud, made.id, outputs) is None
+    handler.delete(scratch.stamping, made.id, outputs)
+    assert handler.read(scratch.stamping, made.id, outputs) is None
 
 
 def test_fifth_change_of_a_template_is_refused(scratch: Project) -> None:
@@ -230,14 +230,14 @@ def test_a_group_keeps_its_members_when_its_description_changes(scratch: Project
     )
 
     inputs = group["inputs"] | {"description": "Runs the plant"}
-    HANDLERS[group["type"]].update(scratch.cloud, group["id"], group["outputs"], inputs)
+    HANDLERS[group["type"]].update(scratch.stamping, group["id"], group["outputs"], inputs)
     try:
         members = cognito.list_users_in_group(UserPoolId=pool, GroupName="managers")["Users"]
         described = cognito.get_group(UserPoolId=pool, GroupName="managers")["Group"]["Description"]
         assert (len(members), described) == (1, "Runs the plant")
     finally:
         HANDLERS[group["type"]].update(
-            scratch.cloud, group["id"], group["outputs"], dict(group["inputs"])
+            scratch.stamping, group["id"], group["outputs"], dict(group["inputs"])
         )
 
 
@@ -249,7 +249,7 @@ def test_an_update_of_every_type_keeps_what_it_is(scratch: Project) -> None:
     for stack in ("platform", "acme"):
         for one in resources(scratch, stack):
             handler, inputs, old = HANDLERS[one["type"]], dict(one["inputs"]), dict(one["outputs"])
-            cloud = RecordingCloud(scratch.cloud)
+            cloud = RecordingCloud(scratch.stamping)
             tagged = handler.taggable and not handler.recorded
             if handler.taggable:
                 inputs["tags"] = inputs.get("tags", {}) | {"reviewed": "yes"}
@@ -263,7 +263,7 @@ def test_an_update_of_every_type_keeps_what_it_is(scratch: Project) -> None:
             if tagged:
                 others = [call for call in cloud.calls if not TAGGING.fullmatch(call)]
                 assert others == [], one["urn"]
-            seen = handler.read(scratch.cloud, one["id"], back)
+            seen = handler.read(scratch.stamping, one["id"], back)
             assert seen is not None, one["urn"]
     for stack in ("platform", "acme"):
         assert touched(scratch, "refresh", stack) <= {
@@ -276,7 +276,7 @@ def test_every_made_resource_is_found_by_what_it_was_made_of(scratch: Project) -
     asked = 0
     for stack in ("platform", "acme"):
         for one in resources(scratch, stack):
-            found = HANDLERS[one["type"]].find(scratch.cloud, one["inputs"])
+            found = HANDLERS[one["type"]].find(scratch.stamping, one["inputs"])
             assert found in (None, one["id"]), one["urn"]
             asked += found is not None
     assert asked >= 10
@@ -292,9 +292,9 @@ def test_after_a_destroy_nothing_is_left(scratch: Project) -> None:
             handler = HANDLERS[one["type"]]
             if handler.recorded or one["type"] in STAY:
                 continue
-            if handler.read(scratch.cloud, one["id"], one["outputs"]) is not None:
+            if handler.read(scratch.stamping, one["id"], one["outputs"]) is not None:
                 left.append(one["urn"])
-            handler.delete(scratch.cloud, one["id"], one["outputs"])
+            handler.delete(scratch.stamping, one["id"], one["outputs"])
     assert left == []
 
 
@@ -302,12 +302,12 @@ def test_a_policy_in_use_is_not_deleted(scratch: Project) -> None:
     """As on AWS a certificate that holds it refuses its end; detached, it goes."""
     handler, iot = HANDLERS["aws:iot/policy:Policy"], scratch.cloud.client("iot")
     document = {"Version": "2012-10-17", "Statement": []}
-    made = handler.create(scratch.cloud, {"name": "held", "policy": json.dumps(document)})
+    made = handler.create(scratch.stamping, {"name": "held", "policy": json.dumps(document)})
     certificate = iot.create_keys_and_certificate(setAsActive=True)["certificateArn"]
     iot.attach_policy(policyName="held", target=certificate)
     with pytest.raises(ClientError, match=r"DeleteConflictException.*attached to one or more"):
-        handler.delete(scratch.cloud, made.id, made.outputs)
+        handler.delete(scratch.stamping, made.id, made.outputs)
     assert iot.list_targets_for_policy(policyName="held")["targets"] == [certificate]
     iot.detach_policy(policyName="held", target=certificate)
-    handler.delete(scratch.cloud, made.id, made.outputs)
-    assert handler.read(scratch.cloud, made.id, made.outputs) is None
+    handler.delete(scratch.stamping, made.id, made.outputs)
+    assert handler.read(scratch.stamping, made.id, made.outputs) is None

@@ -137,6 +137,27 @@ def policy_is_attached_to_its_target(probed: ProbedCloud) -> bool:
     return not _allowed(lambda: session.attach_policy(policyName="attached", target=target))
 
 
+def what_is_stamped_is_named(probed: ProbedCloud) -> bool:
+    """Who may tag one topic, or look at one alarm, is refused it, or is let near another."""
+    sns = probed.cloud.client("sns")
+    mine, other = (sns.create_topic(Name=name)["TopicArn"] for name in ("named-a", "named-b"))
+    tags = probed.session_client("sns", allow("sns:TagResource", mine))
+    alarms = f"arn:aws:cloudwatch:{probed.cloud.region}:{probed.cloud.account_id}:alarm"
+    looks = probed.session_client("cloudwatch", allow("cloudwatch:DescribeAlarms", f"{alarms}:a"))
+    told = [{"Key": "stack", "Value": "platform"}]
+    rightly = [
+        _allowed(lambda: tags.tag_resource(ResourceArn=mine, Tags=told)),
+        _allowed(lambda: looks.describe_alarms(AlarmNames=["a"])),
+    ]
+    wrongly = [
+        _allowed(lambda: tags.tag_resource(ResourceArn=other, Tags=told)),
+        _allowed(lambda: looks.describe_alarms(AlarmNames=["b"])),
+        _allowed(lambda: looks.describe_alarms(AlarmNames=["a", "b"])),
+        _allowed(looks.describe_alarms),
+    ]
+    return not all(rightly) or any(wrongly)
+
+
 def batches_need_the_right_of_one(probed: ProbedCloud) -> bool:
     """Who may send a message is refused several, or who may not is let send them."""
     queue = probed.cloud.client("sqs").create_queue(QueueName="batches")["QueueUrl"]
@@ -181,7 +202,7 @@ def _allowed(attempt: Callable[[], object]) -> bool:
         attempt()
     except ClientError as error:
         # Refused for another reason: the probe itself is wrong.
-        if "AccessDenied" not in str(error):
+        if "AccessDenied" not in str(error) and "AuthorizationError" not in str(error):
             raise
         return False
     return True
