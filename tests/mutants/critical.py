@@ -63,6 +63,7 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
         f"{_API}/test_download_lists.py",
         f"{_OPERATIONS_TESTS}/test_planned_rollout.py",
     ),
+    "service/domain/attempts.py": ("tests/service/domain/test_attempts.py",),
     "service/domain/device_filter.py": (
         "tests/service/domain/test_device_filter.py",
         f"{_API}/test_device_filters.py",
@@ -183,6 +184,8 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
         f"{_OPERATIONS_TESTS}/test_audit_chaining.py",
         f"{_API}/test_audit.py",
     ),
+    f"{_OPERATIONS}/freezes.py": (f"{_API}/test_freezes.py",),
+    f"{_OPERATIONS}/redelivery.py": (f"{_OPERATIONS_TESTS}/test_redelivery.py",),
     f"{_OPERATIONS}/command_cancel.py": (
         f"{_API}/test_command_cancel.py",
         f"{_API}/test_command_types.py",
@@ -339,6 +342,12 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
         *_refused("download_jobs.make", "download_jobs.outcomes", "download_jobs.cancel"),
     ),
     f"{_AWS}/signing_keys.py": (f"{_AWS_TESTS}/test_signing_keys.py",),
+    f"{_AWS}/budgets.py": (
+        f"{_AWS_TESTS}/test_buckets.py",
+        "tests/service/adapters/test_budgets.py",
+        *_refused("buckets.take"),
+    ),
+    f"{_AWS}/isolation.py": _refused("isolation.reaches"),
     f"{_AWS}/tenants.py": (
         f"{_AWS_TESTS}/test_tenants.py",
         *_refused("tenants.check", "tenants.find"),
@@ -544,6 +553,11 @@ EQUIVALENT: Final[dict[str, dict[str, str]]] = {
         "_changing: `piece.principal is not None and piece.resource is not None`"
         " -> `(piece.principal is not None or piece.resource is not None)`": (
             "a link has both; that is written for the checker of types"
+        )
+    },
+    f"{_AWS}/budgets.py": {
+        "DynamoBuckets._update: `now - 1` -> `(now - 2)`": (
+            "of any moment before now the bucket is full"
         )
     },
     f"{_AWS}/audit.py": {

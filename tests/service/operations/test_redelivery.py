@@ -26,6 +26,7 @@ from service.operations.redelivery import Redelivery
 
 if TYPE_CHECKING:
     from service.domain.identities import Principal
+    from service.domain.tenants import Tenant
 
 AT = datetime(2026, 10, 1, 12, tzinfo=UTC)
 NOW = milliseconds(AT)
@@ -133,3 +134,25 @@ def test_work_about_no_thing_of_the_tenant_is_not_done(fleet: Fleet, about: dict
     with pytest.raises(UnreadableWorkError):
         asyncio.run(operation.handle(fleet.tenant, work))
     assert fleet.broker.published == []
+
+
+def test_who_came_is_told_of_behind_what_waited(fleet: Fleet) -> None:
+    """By its own id, once what waits is published; without anybody to tell, that is all."""
+    fleet.record()
+    told: list[tuple[str, str, int]] = []
+
+    async def came(tenant: Tenant, device_id: str) -> None:
+        told.append((tenant.id, device_id, len(fleet.broker.published)))
+
+    about = {"thing": wire.thing_name(fleet.tenant.id, "press-07")}
+    work = Work(
+        kind=WorkKind.REDELIVER_COMMANDS,
+        issuer=fleet.tenant.issuer,
+        tenant=fleet.tenant.id,
+        about=about,
+    )
+    plain = Redelivery(records=fleet.records, broker=fleet.broker, clock=lambda: AT)
+    asyncio.run(replace(plain, came=came).handle(fleet.tenant, work))
+    assert told == [(fleet.tenant.id, "press-07", 1)]
+    asyncio.run(plain.handle(fleet.tenant, work))
+    assert len(fleet.broker.published) == 2
