@@ -219,6 +219,8 @@ _PARTS: Final[Mapping[tuple[str, str], Any]] = {
     ("Me", "commands"): ["reboot", "stop"],
     ("Me", "grant_templates"): ["break-glass", "technician-for-line"],
     ("Me", "groups"): ["managers"],
+    ("Me", "not_in_tier"): ["webhooks"],
+    ("Me", "tier"): "standard",
     ("NewDeviceBody", "id"): "press-07",
     ("NewMachineBody", "description"): "the plant's own system",
     ("NewMachineBody", "expires_at"): None,

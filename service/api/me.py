@@ -28,13 +28,19 @@ class Me(Struct, frozen=True):
     may: list[str] | None
     """The actions that are asked of the tenant itself, and that the policies allow; `null`: nobody
     can say at the moment."""
+    tier: str | None
+    """The tenant's terms; `null`: it has none of a name."""
+    not_in_tier: list[str]
+    """The features of which nothing new can be begun, whoever asks; what stands of them goes on."""
 
 
 @get("/me", opt=signed_in())
 async def read_me(access: Caller, operations: Ops) -> Me:
     """Who calls: the tenant, the principal, its groups, and what it may do on the tenant.
 
-    What it may do to a device, `POST /v1/permissions/check` says.
+    What it may do to a device, `POST /v1/permissions/check` says. The tenant's tier is told to
+    everybody who is signed in: a refusal for want of it is made before any policy is asked, and
+    names it too. What the tier bounds, and what was used of it, is not told here.
     """
     principal = access.principal
     return Me(
@@ -47,6 +53,8 @@ async def read_me(access: Caller, operations: Ops) -> Me:
         commands=sorted(principal.tenant.commands),
         grant_templates=sorted(principal.tenant.templates),
         may=await _may(access, operations),
+        tier=principal.tenant.tier,
+        not_in_tier=sorted(principal.tenant.lacking),
     )
 
 

@@ -22,6 +22,7 @@ export function frame({ section, title, lead, me, content }) {
     h("header", { class: "top" },
       h("button", { class: "fold", "aria-expanded": String(unfolded), "aria-controls": "sections", onclick: folded }, "Menu"),
       h("a", { class: "brand", href: to("devices") }, "Cedarfleet ", h("b", {}, tenant)),
+      h("span", { class: "tier", title: me ? lackOf(me) : "" }, me ? tierOf(me) : ""),
       h("span", { class: "who", title: me && groupsOf(me) }, me?.email ?? ""),
       h("button", { class: "quiet", onclick: turned }, "Light or dark"),
       h("button", { class: "quiet", onclick: signOut }, "Sign out")),
@@ -34,14 +35,24 @@ export function frame({ section, title, lead, me, content }) {
       content));
 }
 
-/** Say who one is, where that was not known yet when the page was shown. */
+/** Say who one is and of which tier, where that was not known yet when the page was shown. */
 export function told(me) {
-  const shown = document.querySelector(".top .who");
-  if (!shown) return;
+  const [shown, tier] = [".top .who", ".top .tier"].map((place) => document.querySelector(place));
+  if (!shown || !tier) return;
   shown.textContent = me.email ?? "";
   shown.title = groupsOf(me);
+  tier.textContent = tierOf(me);
+  tier.title = lackOf(me);
 }
 
 function groupsOf(me) {
   return `groups: ${me.groups.join(", ") || "none"}`;
+}
+
+function tierOf(me) {
+  return me.tier === null ? "" : `tier ${me.tier}`;
+}
+
+function lackOf(me) {
+  return me.not_in_tier.length ? `no new: ${me.not_in_tier.join(", ").replaceAll("-", " ")}` : "";
 }

@@ -88,6 +88,17 @@ def test_what_was_made_before_goes_on(service: ServiceUnderTest) -> None:
     assert service.call("DELETE", path).status_code == 200
 
 
+@pytest.mark.parametrize("group", ["managers", "operators"])
+def test_everybody_is_told_of_the_tier(service: ServiceUnderTest, group: str) -> None:
+    """Of its name and of what it lacks, as a refusal would say; and of none where none is."""
+    sold(service, Feature.WEBHOOKS, Feature.CAMPAIGNS)
+    me = service.call("GET", "/v1/me", as_=group).json()
+    assert (me["tier"], me["not_in_tier"]) == ("starter", ["campaigns", "webhooks"])
+    sold(service, tier=None)
+    me = service.call("GET", "/v1/me", as_=group).json()
+    assert (me["tier"], me["not_in_tier"]) == (None, [])
+
+
 def test_terms_without_a_name_refuse_too(service: ServiceUnderTest) -> None:
     """A row that lacks a feature and names no tier."""
     sold(service, Feature.WEBHOOKS, tier=None)

@@ -21,6 +21,8 @@ WHO = Me.from_dict(
         "commands": [],
         "may": None,
         "grant_templates": [],
+        "tier": None,
+        "not_in_tier": [],
     }
 )
 

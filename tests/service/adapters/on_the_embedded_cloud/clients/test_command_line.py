@@ -84,7 +84,7 @@ def test_a_person_signs_in_by_the_browser(terminal: Terminal, callback: str) -> 
     assert listed.returncode == 0, listed.stderr
     assert {"press-01", "press-02"} <= {one["id"] for one in json.loads(listed.stdout)}
     told = terminal.run("whoami")
-    assert "manager@acme.example of acme (managers)" in told.stdout
+    assert "manager@acme.example of acme (managers), tier standard, until" in told.stdout
     everything = told.stdout + told.stderr + listed.stdout + listed.stderr
     assert kept["token"] not in everything
     assert kept["refresh_token"] not in everything

@@ -74,6 +74,7 @@ def test_every_page_can_be_read_by_everybody(visit: Callable[..., Visitor], chec
     manager = visit()
     manager.open("devices")
     page = manager.sign_in("managers")
+    expect(page.locator("header .tier")).to_have_text("tier standard")
     campaign = {"name": "reboot", "devices": ["press-01", "press-02"]}
     begun = manager.deployed.call("POST", "/v1/campaigns", json=campaign)
     assert begun.status_code == 202, begun.text

@@ -102,7 +102,8 @@ def whoami(line: Line) -> None:
 
     def words() -> str:
         groups = ", ".join(me.groups) or "no group"
-        return f"{me.email or me.principal} of {me.tenant} ({groups}), until {me.expires_at}"
+        tier = f", tier {me.tier}" if me.tier else ""
+        return f"{me.email or me.principal} of {me.tenant} ({groups}){tier}, until {me.expires_at}"
 
     line.show(me.to_dict(), words)
 
