@@ -48,7 +48,7 @@ from service.adapters.aws.telemetry import DynamoTelemetry
 from service.adapters.aws.tenants import DynamoTenantRegistry
 from service.adapters.aws.things import IotThings
 from service.adapters.aws.timers import SchedulerTimers
-from service.adapters.aws.usage import DynamoUsageDays
+from service.adapters.aws.usage import DynamoUsageDays, EventBridgeUsageEvents
 from service.adapters.aws.wanted_versions import DynamoRunningVersions, DynamoWantedVersions
 from service.adapters.aws.webhooks import DynamoWebhooks, KmsWebhookSecrets
 from service.adapters.aws.work import SqsWorkQueue
@@ -247,6 +247,7 @@ def aws_ports(
         device_logs=S3DeviceLogs(aws=door),
         telemetry=DynamoTelemetry(aws=door, settings=records),
         usage=DynamoUsageDays(aws=door, settings=records),
+        usage_events=EventBridgeUsageEvents(aws=door),
         isolation=AwsIsolationProbes(aws=door, settings=records),
         work_queue=SqsWorkQueue(
             aws=door, settings=settings.work, longest_answer_seconds=aws.read_seconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Self, cast
@@ -12,7 +13,11 @@ from service.domain.instants import milliseconds
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+USAGE_TOLD: Final = "tenant.usage"
+"""The event's `detail-type`."""
 _VERSION: Final = 1
+_FORMAT: Final = 1
+_IDS: Final = uuid.uuid5(uuid.NAMESPACE_DNS, "usage.cedarfleet")
 _DAY: Final = timedelta(days=1)
 
 
@@ -90,6 +95,22 @@ class UsageDay:
     def text(self) -> str:
         """The text of its row."""
         return json.dumps({"version": _VERSION, **self.document})
+
+    def told_of(self, tenant: str) -> dict[str, Any]:
+        """The event's own JSON (docs/usage-event.schema.json), the same whenever it is told.
+
+        Args:
+            tenant: its id.
+        """
+        day = self.document
+        at = datetime.fromtimestamp(day.pop("counted_at") // 1000, UTC)
+        return {
+            "format": _FORMAT,
+            "id": str(uuid.uuid5(_IDS, f"{tenant} {self.day.isoformat()}")),
+            "tenant": tenant,
+            "at": at.isoformat(timespec="seconds"),
+            **day,
+        }
 
     @classmethod
     def read(cls, text: str) -> Self:

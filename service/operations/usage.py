@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from service.ports.devices import DeviceFacts
     from service.ports.downloads import DownloadRecords
     from service.ports.files import FileRecords
-    from service.ports.usage import UsageDays
+    from service.ports.usage import UsageDays, UsageEvents
     from service.ports.work import Timers
 
 MOST_DAYS: Final = 366
@@ -90,9 +90,14 @@ class _Tally:
 
 @dataclass(frozen=True, kw_only=True)
 class UsageCounting:
-    """Counts the days of a tenant that are over; twice, or two at once, is as good as once."""
+    """Counts the days of a tenant that are over; twice, or two at once, is as good as once.
+
+    Then it tells each, in its order: at least once, and a repetition says the same under the same
+    id. What a bus does not take keeps no day from being counted.
+    """
 
     usage: UsageDays
+    events: UsageEvents
     entries: AuditEntries
     downloads: DownloadRecords
     files: FileRecords
@@ -112,6 +117,12 @@ class UsageCounting:
         counted = await self.usage.newest(tenant)
         day = following(counted.day) if counted else last
         day = max(day, following(today, -MOST_BEHIND))
+        told = await self.usage.told(tenant)
+        if told is None:
+            # Before the first is kept, so that a worker that dies here leaves none untold; what
+            # was counted before anybody told of days is told to nobody.
+            told = counted.day if counted else following(day, -1)
+            await self.usage.note_told(tenant, told)
         if day <= last:
             files = await self._files(tenant)
             while day <= last:
@@ -121,6 +132,16 @@ class UsageCounting:
         again = beginning(following(today)) + _AFTER_MS + crc32(tenant.id.encode()) % _SPREAD_MS
         at = datetime.fromtimestamp(again // 1000, UTC)
         await self.timers.wake(f"{tenant.id}--usage", at, usage_work(tenant))
+        await self._tell(tenant, max(following(told), following(last, 1 - MOST_DAYS)), last)
+
+    async def _tell(self, tenant: Tenant, first: date, last: date) -> None:
+        if first > last:
+            return
+        for day in await self.usage.between(tenant, first=first, last=last):
+            # Told before it is noted: a worker that dies between tells it twice, and never not.
+            await self.events.tell(tenant, day)
+            await self.usage.note_told(tenant, day.day)
+            log.info("usage.told", day=day.day.isoformat())
 
     async def _counted(self, tenant: Tenant, day: date, files: Sequence[FileVersion]) -> UsageDay:
         since, until = beginning(day), beginning(following(day))

@@ -195,6 +195,7 @@ class WorkHandlers:
         )
         counting = UsageCounting(
             usage=ports.usage,
+            events=ports.usage_events,
             entries=ports.audit_entries,
             downloads=ports.download_records,
             files=ports.file_records,

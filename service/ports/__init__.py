@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from service.ports.telemetry import Telemetry
     from service.ports.tenants import TenantRegistry
     from service.ports.traces import Traces
-    from service.ports.usage import UsageDays
+    from service.ports.usage import UsageDays, UsageEvents
     from service.ports.wanted_versions import RunningVersions, WantedVersions
     from service.ports.webhooks import WebhookRecords, WebhookSecrets, WebhookSender
     from service.ports.work import Timers, WorkQueue
@@ -103,6 +103,7 @@ class Ports:
     freeze_policies: FreezePolicies
     telemetry: Telemetry
     usage: UsageDays
+    usage_events: UsageEvents
     isolation: IsolationProbes
     device_states: DeviceStates
     device_logs: DeviceLogs

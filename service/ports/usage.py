@@ -1,4 +1,4 @@
-"""What tenants used, day by day."""
+"""What tenants used, day by day, and whoever hears of it."""
 
 from __future__ import annotations
 
@@ -30,5 +30,25 @@ class UsageDays(Protocol):
             tenant: whose.
             first: of the span.
             last: at most 366 days after it.
+        """
+        ...
+
+    async def told(self, tenant: Tenant) -> date | None:
+        """The day up to which all that were counted are told; ``None``: none ever was."""
+        ...
+
+    async def note_told(self, tenant: Tenant, day: date) -> None:
+        """Write that down; a later day that is written down already stays."""
+        ...
+
+
+class UsageEvents(Protocol):
+    """Whoever hears of the days of all tenants."""
+
+    async def tell(self, tenant: Tenant, day: UsageDay) -> None:
+        """Tell of a day; when this returns, it was taken.
+
+        Raises:
+            UpstreamError: it was not taken, or nobody knows.
         """
         ...

@@ -32,6 +32,7 @@ PERMISSIONS: dict[str, dict[str, Any]] = {
         audit_key_arn=f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/1234abcd",
         webhook_key_arn=f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/5678abcd",
         commands_arn=TABLE,
+        bus_arn=f"arn:aws:events:eu-central-1:{ACCOUNT}:event-bus/default",
     ),
     "timer": task_roles.timer_permissions(work_arn=WORK),
     "execution": task_roles.execution_permissions(

@@ -153,7 +153,9 @@ class Contents:
 
     def usage(self) -> Iterator[dict[str, Any]]:
         """The tenant's days as they were counted: for its books, and taken into no other cell."""
-        yield from self._rows_of(names.AUDIT_TABLE, _USAGE)
+        for row in self._rows_of(names.AUDIT_TABLE, _USAGE):
+            if _USAGE in row:  # the row beside them says up to which day they are told
+                yield row
 
     def _noun(self, table: str, row: dict[str, Any]) -> str:
         partition: str = row["thing" if table == names.COMMANDS_TABLE else "partition"]["S"]

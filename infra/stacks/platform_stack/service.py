@@ -131,6 +131,7 @@ class Service(pulumi.ComponentResource):
                     commands_arn=known[4],
                     audit_key_arn=known[5],
                     webhook_key_arn=known[6],
+                    bus_arn=f"arn:aws:events:{args.region}:{known[0]}:event-bus/default",
                 )
             ),
         )

@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from infra import names
 from infra.stacks import iam
+
+# A call may have several events: each of this kind, or none is let in. Without `Null` an absent
+# key would pass: fail closed (source: EventBridge user guide, "Using IAM policy conditions", and
+# IAM user guide, "Multivalued context keys").
+USAGE_ALONE: Final = {
+    "ForAllValues:StringEquals": {
+        "events:source": ["cedarfleet.tenants"],
+        "events:detail-type": ["tenant.usage"],
+    },
+    "Null": {"events:source": "false", "events:detail-type": "false"},
+}
 
 
 def task_trust(*, account_id: str) -> iam.Document:
@@ -42,6 +55,7 @@ def worker_permissions(
     timer_role_arn: str,
     audit_key_arn: str,
     webhook_key_arn: str,
+    bus_arn: str,
 ) -> iam.Document:
     """As the service, and take work off the queue, and set the timers that send more of it.
 
@@ -54,6 +68,7 @@ def worker_permissions(
         timer_role_arn: that a timer is given.
         audit_key_arn: of the key that signs checkpoints; nobody but the worker signs.
         webhook_key_arn: of the key that seals secrets of webhooks; the worker alone opens them.
+        bus_arn: of the account's default event bus, which is told of days of usage.
     """
     to_scheduler = {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
     return iam.document(
@@ -77,6 +92,7 @@ def worker_permissions(
         iam.allow("TimersSend", "iam:PassRole", timer_role_arn, when=to_scheduler),
         iam.allow("SignAudit", ["kms:GetPublicKey", "kms:Sign"], audit_key_arn),
         iam.allow("OpenSecrets", "kms:Decrypt", webhook_key_arn),
+        iam.allow("TellUsage", "events:PutEvents", bus_arn, when=USAGE_ALONE),
     )
 
 

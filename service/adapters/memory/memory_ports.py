@@ -45,7 +45,7 @@ from service.adapters.memory.revocations import MemoryRevocations
 from service.adapters.memory.signing_keys import MemorySigningKeys
 from service.adapters.memory.telemetry import MemoryTelemetry
 from service.adapters.memory.tenants import MemoryTenantRegistry
-from service.adapters.memory.usage import MemoryUsageDays
+from service.adapters.memory.usage import MemoryUsageDays, MemoryUsageEvents
 from service.adapters.memory.wanted_versions import MemoryRunningVersions, MemoryWantedVersions
 from service.adapters.memory.webhooks import (
     MemoryWebhooks,
@@ -119,6 +119,7 @@ class MemoryPorts(Ports):
     freeze_policies: MemoryFreezePolicies
     telemetry: MemoryTelemetry
     usage: MemoryUsageDays
+    usage_events: MemoryUsageEvents
     isolation: MemoryIsolationProbes
     device_states: MemoryDeviceStates
     device_logs: MemoryDeviceLogs
@@ -180,6 +181,7 @@ class MemoryPorts(Ports):
             freeze_policies=MemoryFreezePolicies(stores=stores),
             telemetry=MemoryTelemetry(),
             usage=MemoryUsageDays(),
+            usage_events=MemoryUsageEvents(),
             isolation=MemoryIsolationProbes(),
             device_states=MemoryDeviceStates(),
             device_logs=MemoryDeviceLogs(),

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from jsonschema import Draft4Validator
 
 from service.adapters.memory.devices import MemoryDevices
 from service.adapters.memory.downloads import MemoryDownloadRecords
 from service.adapters.memory.files import MemoryFileRecords
-from service.adapters.memory.usage import MemoryUsageDays
+from service.adapters.memory.usage import MemoryUsageDays, MemoryUsageEvents
 from service.adapters.memory.work import MemoryTimers
 from service.domain.usage import DayEnd, UnreadableUsageError, UsageDay
+from service.errors import UnavailableError
 from service.operations.usage import MOST_BEHIND, UsageCounting, usage_work
+from tests.infra.conftest import ROOT
 from tests.service.audited import BEGAN, AuditedTenant
 from tests.service.operations.test_audit_chaining import Dying, Killed
 
 if TYPE_CHECKING:
     from service.adapters.memory.user_pool import MemoryUserPool
+
+SCHEMA: Final = json.loads((ROOT / "docs" / "usage-event.schema.json").read_text())
 
 
 @pytest.fixture
@@ -33,6 +39,7 @@ def counting(audited: AuditedTenant) -> UsageCounting:
     """The worker's part, over empty twins beside the trail."""
     return UsageCounting(
         usage=MemoryUsageDays(),
+        events=MemoryUsageEvents(),
         entries=audited.entries,
         downloads=MemoryDownloadRecords(),
         files=MemoryFileRecords(),
@@ -54,6 +61,14 @@ def counted(worker: UsageCounting) -> list[UsageDay]:
     return [found[day] for day in sorted(found)]
 
 
+def heard(worker: UsageCounting) -> list[dict[str, Any]]:
+    """What was told, each held to the schema as EventBridge would deliver it."""
+    assert isinstance(worker.events, MemoryUsageEvents)
+    for detail in worker.events.told:
+        Draft4Validator(SCHEMA["properties"]["detail"]).validate(detail)
+    return worker.events.told
+
+
 @pytest.mark.parametrize("at_one_time", [False, True])
 def test_every_entry_of_a_day_counts_once(audited: AuditedTenant, *, at_one_time: bool) -> None:
     """Over several pages, also where these end within one millisecond."""
@@ -68,11 +83,14 @@ def test_every_entry_of_a_day_counts_once(audited: AuditedTenant, *, at_one_time
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("part", ["usage", "entries", "files", "devices", "timers"])
+@pytest.mark.parametrize("part", ["usage", "events", "entries", "files", "devices", "timers"])
 def test_a_worker_that_dies_counts_no_day_twice(
     audited: AuditedTenant, part: str, *, after: bool
 ) -> None:
-    """Killed before or after each call, its message comes again; each day stands as it was."""
+    """Killed before or after each call, its message comes again; each day stands as it was.
+
+    Each is told too: in its order, and what is told again is the same.
+    """
     whole, kills = counting(audited), 0
     for look in range(6):
         audited.write(look + 1)
@@ -86,7 +104,51 @@ def test_a_worker_that_dies_counts_no_day_twice(
     assert kills >= 1
     assert [one.decisions for one in counted(whole)] == [1, 2, 3, 4, 5, 6]
     assert all(one.end is not None for one in counted(whole))
+    told = heard(whole)
+    assert [*{one["id"]: one for one in told}.values()] == [
+        one.told_of("acme") for one in counted(whole)
+    ]
+    assert all(
+        one == whole_one for one in told for whole_one in told if one["id"] == whole_one["id"]
+    )
+    assert len(told) <= len(counted(whole)) + kills
     assert set(whole.timers.set_for) == {"acme--usage"}  # type: ignore[attr-defined]
+
+
+def test_a_bus_that_takes_nothing_keeps_no_day_from_counting(audited: AuditedTenant) -> None:
+    """Its days are counted in their time, the next is looked for, and all are told later."""
+    worker = counting(audited)
+    assert isinstance(worker.events, MemoryUsageEvents)
+    worker.events.available = False
+    for day in range(1, 4):
+        audited.now = BEGAN.replace(hour=0) + timedelta(days=day, minutes=5)
+        with pytest.raises(UnavailableError):
+            count(audited, worker)
+        assert isinstance(worker.timers, MemoryTimers)
+        assert worker.timers.set_for.keys() == {"acme--usage"}
+    assert (len(counted(worker)), heard(worker)) == (3, [])
+    worker.events.available = True
+    count(audited, worker)
+    assert [one["day"] for one in heard(worker)] == [
+        (BEGAN.date() + timedelta(days=day)).isoformat() for day in range(3)
+    ]
+    count(audited, worker)
+    assert len(heard(worker)) == 3
+
+
+def test_days_counted_before_anybody_told_are_not_told(audited: AuditedTenant) -> None:
+    """Of the release before: the first count of this one tells its own days alone."""
+    worker = counting(audited)
+    audited.now = BEGAN.replace(hour=0) + timedelta(days=1, minutes=5)
+    count(audited, worker)
+    assert isinstance(worker.usage, MemoryUsageDays)
+    assert isinstance(worker.events, MemoryUsageEvents)
+    worker.usage.told_until.clear()
+    worker.events.told.clear()
+    audited.now += timedelta(days=2)
+    count(audited, worker)
+    days = [(BEGAN.date() + timedelta(days=day)).isoformat() for day in (1, 2)]
+    assert [one["day"] for one in heard(worker)] == days
 
 
 def test_days_too_far_behind_are_left_out(audited: AuditedTenant) -> None:

@@ -101,6 +101,7 @@ CORRECTIONS: Final[tuple[Callable[[Emulator], None], ...]] = (
     queues.queues_are_fair,
     queues.schedules_fire,
     events.events_are_of_their_form,
+    events.conditions_know_the_events,
     cognito.codes_are_random,
     cognito.groups_can_be_updated,
     cognito.left_out_protection_is_off,

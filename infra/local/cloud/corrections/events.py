@@ -1,4 +1,8 @@
-"""EventBridge: what PutEvents takes and what it does not; the emulator takes anything."""
+"""EventBridge: what PutEvents takes and what it does not; the emulator takes anything.
+
+And what IAM is told of a call: without source and type of its entries a condition on them holds
+for every event, or for none.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from infra.local.cloud.limits import refusals
 if TYPE_CHECKING:
     from infra.local.cloud.emulator import Emulator
 
+_ACTIONS: Final = "core.iam_actions"
 _EVENTS: Final = "services.eventbridge"
 _REQUIRED: Final = ("Source", "DetailType", "Detail")
 _MOST_BYTES: Final = 256 * 1024
@@ -55,6 +60,30 @@ def events_are_of_their_form(emulator: Emulator) -> None:
         return put
 
     emulator.replace(_EVENTS, "_put_events", correction)
+
+
+def conditions_know_the_events(emulator: Emulator) -> None:
+    """Set ``events:source`` and ``events:detail-type`` to those of all entries of a call.
+
+    Source: EventBridge user guide, "Using IAM policy conditions".
+    """
+
+    def correction(original: Any) -> Any:
+        def context(service: str, iam_action: str, body: bytes, *more: Any) -> dict[str, Any]:
+            known: dict[str, Any] = original(service, iam_action, body, *more)
+            if iam_action != "events:PutEvents":
+                return known
+            try:
+                entries = json.loads(body)["Entries"]
+                sources = [str(entry.get("Source")) for entry in entries]
+                types = [str(entry.get("DetailType")) for entry in entries]
+            except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
+                return known  # fail closed: a condition that wants the keys finds none
+            return known | {"events:source": sources, "events:detail-type": types}
+
+        return context
+
+    emulator.replace(_ACTIONS, "request_tag_context", correction)
 
 
 def _fault(entry: dict[str, Any]) -> dict[str, str] | None:

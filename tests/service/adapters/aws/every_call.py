@@ -364,6 +364,7 @@ SERVICES: Final = {
         *(
             "cognito-idp",
             "dynamodb",
+            "events",
             "iot",
             "iot-data",
             "kms",
@@ -428,6 +429,9 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         "event_log.since": (tenant | {"number": 1, "most": 1},),
         "usage.keep": (tenant | {"day": USAGE},),
         "usage.newest": (tenant,),
+        "usage.told": (tenant,),
+        "usage.note_told": (tenant | {"day": USAGE.day},),
+        "usage_events.tell": (tenant | {"day": USAGE},),
         "usage.between": (tenant | {"first": USAGE.day, "last": USAGE.day},),
         "audit_chain.last": (tenant | {"most": 1},),
         "audit_chain.append": (tenant | {"link": LINK},),
@@ -706,9 +710,10 @@ def answer(call: Call, acme: Tenant) -> dict[str, Any] | Refusal:
         "GetConnection": {"connected": True, "connectedSince": 1},
         "SendMessage": {"MessageId": "m1"},
         "CreateSchedule": {"ScheduleArn": "arn"},
+        "PutEvents": {"FailedEntryCount": 0, "Entries": [{"EventId": "e"}]},
         "UpdateSchedule": {"ScheduleArn": "arn"},
         "SendMessageBatch": {
-            "Successful": [{"Id": one["Id"]} for one in call.arguments.get("Entries", ())],
+            "Successful": [{"Id": one.get("Id")} for one in call.arguments.get("Entries", ())],
             "Failed": [],
         },
         # A row of facts that cannot be read, for who repairs one.

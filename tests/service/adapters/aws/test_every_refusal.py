@@ -275,6 +275,7 @@ OWN: Final = (
     "timers.",
     "audit_signer.",
     "webhook_secrets.",
+    "usage_events.",
 )
 # Signs with the role's credentials, and asks AWS for no more than these.
 SIGNED_HERE: Final = {"device_logs.sign_upload", "file_objects.sign"}

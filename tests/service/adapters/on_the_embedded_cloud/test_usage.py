@@ -10,9 +10,12 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+import pytest
+
 from infra import names
 from service.domain.instants import new_ulid
 from service.domain.work import Work, WorkKind
+from tests.infra.bus_listener import BusListener
 from tests.infra.conftest import ROOT
 
 if TYPE_CHECKING:
@@ -63,6 +66,24 @@ def scheduled(scheduler: Any) -> dict[str, Any]:
             time.sleep(0.1)
 
 
+@pytest.fixture
+def listener(deployed: DeployedService) -> Iterator[BusListener]:
+    """Who wants to hear of tenants' usage."""
+    begun = BusListener.begin(deployed.setup.cloud)
+    yield begun
+    begun.end()
+
+
+def told_of(listener: BusListener, tenant: str) -> list[dict[str, Any]]:
+    """What is told of a tenant, once there is something."""
+    until, found = time.monotonic() + PATIENCE, list[dict[str, Any]]()
+    while not found:
+        assert time.monotonic() < until, "nobody told of a day"
+        found = [one["detail"] for one in listener.heard() if one["detail"]["tenant"] == tenant]
+        time.sleep(0.2)
+    return found
+
+
 def usage(deployed: DeployedService, *words: str) -> subprocess.CompletedProcess[str]:
     """`python -m infra tenants usage` as an operator of this cloud."""
     return subprocess.run(
@@ -75,7 +96,9 @@ def usage(deployed: DeployedService, *words: str) -> subprocess.CompletedProcess
     )
 
 
-def test_the_worker_counts_a_day_that_is_over(deployed: DeployedService) -> None:
+def test_the_worker_counts_a_day_that_is_over(
+    deployed: DeployedService, listener: BusListener
+) -> None:
     """The first decision begins it; with entries of yesterday, these are what both sides see."""
     cloud = deployed.setup.cloud
     dynamodb, scheduler = cloud.client("dynamodb"), cloud.client("scheduler")
@@ -85,6 +108,7 @@ def test_the_worker_counts_a_day_that_is_over(deployed: DeployedService) -> None
     now = datetime.now(UTC)
     yesterday = now - timedelta(days=1)
     assert first["day"] == yesterday.date().isoformat()
+    assert {one["day"] for one in told_of(listener, "acme")} == {first["day"]}
 
     # As if the command had been sent yesterday, three times; and the count had not been yet.
     made = [row for row in of_a_day(dynamodb, f"acme--audit#{now.date()}") if "entry" in row]

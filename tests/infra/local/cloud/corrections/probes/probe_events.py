@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
+from probed_cloud import allow
 
 if TYPE_CHECKING:
     from probed_cloud import ProbedCloud
@@ -35,3 +36,27 @@ def events_are_of_their_form(probed: ProbedCloud) -> bool:
             continue
         return True
     return False
+
+
+def conditions_know_the_events(probed: ProbedCloud) -> bool:
+    """A session that may tell one kind of event tells none, or another, alone or beside its own."""
+    meant = {"events:source": ["probe"], "events:detail-type": ["asked"]}
+    condition = {
+        "ForAllValues:StringEquals": meant,
+        "Null": dict.fromkeys(meant, "false"),
+    }
+    session = probed.session_client("events", allow("events:PutEvents", "*", **condition))
+
+    def is_let_in(*entries: dict[str, Any]) -> bool:
+        try:
+            session.put_events(Entries=[*entries])
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") != "AccessDeniedException":
+                raise
+            return False
+        return True
+
+    others = ({**_GOOD, "Source": "other"}, {**_GOOD, "DetailType": "told"})
+    return not is_let_in(_GOOD) or any(
+        is_let_in(*entries) for other in others for entries in ((other,), (_GOOD, other))
+    )
