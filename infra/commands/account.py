@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,7 +33,7 @@ class Account:
     """One account and region.
 
     Attributes:
-        client: of a service by its name, always the same one.
+        client: of a service by its name, always the same one; may be asked by threads.
         region: e.g. `eu-central-1`.
     """
 
@@ -48,17 +49,22 @@ class Account:
             endpoint_url: of an embedded cloud; ``None``: AWS, or what AWS_ENDPOINT_URL says.
         """
         made: dict[str, Any] = {}
+        # boto3 makes clients in one thread at a time, and gives them to any; one may ask another's.
+        making = threading.RLock()
         any_client: Any = session.client  # of any service, which the stubs do not know
 
         def client(service: str) -> Any:
-            if service not in made:
-                more: dict[str, Any] = {"endpoint_url": endpoint_url} if endpoint_url else {}
-                # The account's own data plane; the embedded cloud is one address for all.
-                elsewhere = endpoint_url or os.environ.get("AWS_ENDPOINT_URL")
-                if service == "iot-data" and not elsewhere:
-                    own = client("iot").describe_endpoint(endpointType="iot:Data-ATS")
-                    more["endpoint_url"] = f"https://{own['endpointAddress']}"
-                made[service] = any_client(service, config=_PATIENT, **more)
+            with making:
+                return made[service] if service in made else make(service)
+
+        def make(service: str) -> Any:
+            more: dict[str, Any] = {"endpoint_url": endpoint_url} if endpoint_url else {}
+            # The account's own data plane; the embedded cloud is one address for all.
+            elsewhere = endpoint_url or os.environ.get("AWS_ENDPOINT_URL")
+            if service == "iot-data" and not elsewhere:
+                own = client("iot").describe_endpoint(endpointType="iot:Data-ATS")
+                more["endpoint_url"] = f"https://{own['endpointAddress']}"
+            made[service] = any_client(service, config=_PATIENT, **more)
             return made[service]
 
         return cls(client=client, region=session.region_name)

@@ -22,6 +22,7 @@ class StackReport(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         ring: 0 for the canary, 1 for all others.
         seconds: that it took; 0 before its end.
         said: its last lines; all of them are in ``log``.
+        terms: of a tenant, what becomes otherwise of them and what it would lose.
         log: the file with what it said, beside the report.
     """
 
@@ -29,6 +30,7 @@ class StackReport(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     ring: int
     seconds: float = 0.0
     said: list[str] = []
+    terms: list[str] = []
     log: str
 
 

@@ -129,11 +129,13 @@ class Outcome:
         code: of its process; negative: the signal that ended it.
         seconds: from start to end.
         said: its last lines, for a report.
+        terms: of a tenant, what becomes otherwise and what it would lose; none: nothing.
     """
 
     code: int
     seconds: float
     said: tuple[str, ...]
+    terms: tuple[str, ...] = ()
 
     @property
     def went_well(self) -> bool:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Final
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.commands import freezing
+from infra.commands import freezing, selection
 from infra.commands.account import Account
 from infra.commands.freezing import FreezeError
 from infra.commands.suspension import SuspensionError
 from infra.stacks.config.reading import ConfigError
-from infra.stacks.config.tenants import configured, region, tenants
+from infra.stacks.config.tenants import region
 
 if TYPE_CHECKING:
     import argparse
@@ -26,14 +26,7 @@ _AT_ONCE: Final = 8  # tenants; CreatePolicy and DeletePolicy have rates of the 
 
 def add_arguments(parser: argparse.ArgumentParser, *, freezes: bool) -> None:
     """Give the parser of a verb its arguments."""
-    which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument(
-        "tenant",
-        nargs="*",
-        default=[],
-        help="tenant ids; AWS or the embedded cloud as AWS_ENDPOINT_URL says",
-    )
-    which.add_argument("--all", action="store_true", help="the platform: every tenant with a file")
+    selection.add_arguments(parser, where=selection.BY_ENVIRONMENT)
     parser.add_argument(
         "--group",
         dest="devices_of",
@@ -49,13 +42,9 @@ def run(options: argparse.Namespace, *, root: Path) -> int:
     Raises:
         ConfigError: no tenant is named, one has no file, or a group is named of several.
     """
-    wanted = tenants(root) if options.all else list(dict.fromkeys(options.tenant))
-    if not wanted:
-        raise ConfigError("no tenant is named; `--all` takes every one that has a file")
+    wanted = selection.selected(options, root)
     if options.devices_of is not None and len(wanted) > 1:
         raise ConfigError("--group: is of one tenant")
-    for tenant in wanted:
-        configured(root, tenant)
     try:
         session = boto3.Session(region_name=os.environ.get("AWS_REGION") or region(root, wanted[0]))
         account = Account.of(session)

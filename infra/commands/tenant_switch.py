@@ -4,32 +4,38 @@ from __future__ import annotations
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.commands import life_events, suspension
+from infra.commands import life_events, selection, suspension
 from infra.commands.account import Account
 from infra.commands.file_lines import FileStyleError, mark
 from infra.commands.life_events import Happened, LifeEvent, NotToldError
 from infra.commands.revocation import Watch
 from infra.commands.suspension import QUIET_SECONDS, SuspensionError
-from infra.stacks.config.tenants import configured, region
+from infra.stacks.config.reading import ConfigError
+from infra.stacks.config.tenants import region
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
     from pathlib import Path
+
+_AT_ONCE: Final = 8  # tenants; each waits minutes for its devices, and asks little meanwhile
 
 
 def add_arguments(parser: argparse.ArgumentParser, *, suspends: bool) -> None:
     """Give the parser of a verb its arguments."""
-    parser.add_argument(
-        "tenant", help="tenant id; AWS or the embedded cloud as AWS_ENDPOINT_URL says"
-    )
+    selection.add_arguments(parser, where=selection.BY_ENVIRONMENT)
     if suspends:
         parser.add_argument("--reason", required=True, help="why, for whoever resumes it")
+        parser.add_argument(
+            "--confirm", type=int, metavar="NUMBER", help="of several tenants: how many they are"
+        )
         parser.add_argument(
             "--quiet",
             type=float,
@@ -40,45 +46,72 @@ def add_arguments(parser: argparse.ArgumentParser, *, suspends: bool) -> None:
 
 
 def run(options: argparse.Namespace, *, root: Path) -> int:
-    """Suspend or resume; 1 with the reason on stderr if not, or if devices come back still.
+    """Suspend or resume each; 1 with the reason on stderr if not, or if devices come back still.
 
     Raises:
-        ConfigError: the tenant has no file, or it is not of its form.
+        ConfigError: no tenant is named, one has no file or is not of its form, or of several nobody
+            said how many they are; nothing is changed.
     """
-    suspends = options.verb == "suspend"
-    configured(root, options.tenant)
+    wanted = selection.selected(options, root)
+    if options.verb == "suspend" and len(wanted) > 1 and options.confirm != len(wanted):
+        raise ConfigError(
+            f"{len(wanted)} tenants would be turned off: {', '.join(wanted)}; nothing is changed "
+            f"without --confirm {len(wanted)}"
+        )
     try:
-        session = boto3.Session(
-            region_name=os.environ.get("AWS_REGION") or region(root, options.tenant)
-        )
+        session = boto3.Session(region_name=os.environ.get("AWS_REGION") or region(root, wanted[0]))
         account = Account.of(session)
-        tenant = account.tenant(options.tenant)
-        # First, so that whoever stamps the tenant meanwhile does not turn it on again.
-        mark(root, options.tenant, "suspended", on=suspends or None)
         by = account.caller
-        if not suspends:
-            suspension.resume(tenant, say=_say, tell=partial(tell_resumed, account, tenant.id, by))
-            return 0
-        told = SuspensionTold(account, tenant=tenant.id, by=by)
-        away = suspension.suspend(
-            tenant,
-            by=by,
-            reason=options.reason,
-            watch=Watch(quiet_seconds=options.quiet),
-            say=_say,
-            tell=told,
-        )
-        told.check()
-    except (
-        SuspensionError,
-        FileStyleError,
-        NotToldError,
-        BotoCoreError,
-        ClientError,
-    ) as error:
-        sys.stderr.write(f"{options.verb} {options.tenant}: {error}; it may be repeated\n")
+    except (BotoCoreError, ClientError) as error:
+        sys.stderr.write(f"{options.verb}: {error}; nothing is changed\n")
         return 1
-    return 0 if away else 1
+
+    def once(tenant: str) -> bool:
+        say = partial(_say_of, tenant) if len(wanted) > 1 else _say
+        try:
+            return _switched(options, account, tenant, root=root, by=by, say=say)
+        # The others are switched all the same.
+        except (
+            SuspensionError,
+            FileStyleError,
+            NotToldError,
+            BotoCoreError,
+            ClientError,
+        ) as error:
+            sys.stderr.write(f"{options.verb} {tenant}: {error}; it may be repeated\n")
+            return False
+
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        return 0 if all(list(pool.map(once, wanted))) else 1
+
+
+def _switched(
+    options: argparse.Namespace,
+    account: Account,
+    tenant: str,
+    *,
+    root: Path,
+    by: str,
+    say: Callable[[str], None],
+) -> bool:
+    suspends = options.verb == "suspend"
+    found = account.tenant(tenant)
+    # First, so that whoever stamps the tenant meanwhile does not turn it on again.
+    mark(root, tenant, "suspended", on=suspends or None)
+    if not suspends:
+        suspension.resume(found, say=say, tell=partial(tell_resumed, account, tenant, by))
+        return True
+    told = SuspensionTold(account, tenant=tenant, by=by)
+    away = suspension.suspend(
+        found,
+        by=by,
+        reason=options.reason,
+        watch=Watch(quiet_seconds=options.quiet),
+        say=say,
+        tell=told,
+    )
+    told.check()
+    return away
 
 
 def tell_resumed(account: Account, tenant: str, by: str, since: str) -> None:
@@ -139,6 +172,10 @@ def _tell(
 ) -> None:
     event = LifeEvent(happened=happened, tenant=tenant, at=at, by=by, since=since)
     life_events.tell(account, event)
+
+
+def _say_of(tenant: str, text: str) -> None:
+    _say(f"{tenant}: {text}")
 
 
 def _say(text: str) -> None:

@@ -12,9 +12,9 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra import names
+from infra.commands import selection
 from infra.commands.account import Account
-from infra.stacks.config.reading import ConfigError
-from infra.stacks.config.tenants import configured, of_tier, region, tenants
+from infra.stacks.config.tenants import region
 
 if TYPE_CHECKING:
     import argparse
@@ -38,15 +38,7 @@ class UsageError(ValueError):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give the parser its arguments."""
-    which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument(
-        "tenant",
-        nargs="*",
-        default=[],
-        help="tenant ids; AWS or the embedded cloud as AWS_ENDPOINT_URL says",
-    )
-    which.add_argument("--all", action="store_true", help="every tenant that has a file")
-    which.add_argument("--tier", help="every tenant of this tier")
+    selection.add_arguments(parser, where=selection.BY_ENVIRONMENT)
     parser.add_argument(
         "--since", type=date.fromisoformat, metavar="DAY", help="default: 29 days before --until"
     )
@@ -62,14 +54,7 @@ def run(options: argparse.Namespace, *, root: Path) -> int:
     Raises:
         ConfigError: no tenant is named, or one has no file.
     """
-    if options.tier:
-        wanted = of_tier(root, options.tier)
-    else:
-        wanted = tenants(root) if options.all else list(dict.fromkeys(options.tenant))
-    if not wanted:
-        raise ConfigError("no tenant is named; `--all` takes every one that has a file")
-    for tenant in wanted:
-        configured(root, tenant)
+    wanted = selection.selected(options, root)
     until: date = options.until or datetime.now(UTC).date() - _DAY
     since: date = options.since or until - _SHOWN
     try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-import time
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -19,12 +18,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from infra import names
 from infra.commands import (
     new_tenant,
     rings,
     run_report,
+    selection,
     stack_run,
+    stamping,
     tenant_freeze,
     tenant_switch,
     tenant_usage,
@@ -33,7 +33,6 @@ from infra.commands import (
 from infra.commands.account import Account
 from infra.commands.after_stamping import AfterStamping
 from infra.commands.file_lines import FileStyleError
-from infra.commands.life_events import NotToldError
 from infra.commands.offboarding import command as offboarding
 from infra.commands.run_report import ReportError
 from infra.commands.stack_run import DRIFTED
@@ -94,10 +93,7 @@ def add_arguments(verbs: Mapping[str, argparse.ArgumentParser]) -> None:
     verbs["list"].add_argument("--tier", help="those of this tier alone")
     for verb in ("preview", "up", "drift"):
         parser = verbs[verb]
-        which = parser.add_mutually_exclusive_group(required=True)
-        which.add_argument("tenant", nargs="*", default=[], help="tenant ids")
-        which.add_argument("--all", action="store_true", help="every tenant that has a file")
-        which.add_argument("--tier", help="every tenant of this tier")
+        which = selection.add_arguments(parser)
         which.add_argument(
             "--resume", type=Path, metavar="REPORT", help="go on with the run of this report"
         )
@@ -117,6 +113,11 @@ def add_arguments(verbs: Mapping[str, argparse.ArgumentParser]) -> None:
             help="go on until more than so many have failed (default: %(default)s)",
         )
         _add_run_arguments(parser)
+    verbs["up"].add_argument(
+        "--accept",
+        action="store_true",
+        help="also where a tenant has what its tier or its file allows no more",
+    )
 
 
 def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -178,6 +179,7 @@ def _move(options: argparse.Namespace, root: Path) -> int:
         return 0
     # From here on it is a release of one tenant; the row of the move has it told at the end.
     options.verb, options.tenant, options.tier, options.all = "up", [options.tenant], None, False
+    options.accept = None  # what it loses is told, and accepted
     return _run(options, root)
 
 
@@ -207,12 +209,14 @@ def _run(options: argparse.Namespace, root: Path) -> int:
         report = run_report.read(file)
         if report.verb != options.verb:
             raise ReportError(f"{file}: is of `{report.verb}`, not of `{options.verb}`")
-        _known(root, report.stacks)
+        selection.known(root, report.stacks)
     else:
         began = datetime.now(UTC)
         default = state / _RUNS / f"{began:%Y%m%dT%H%M%S}-{options.verb}.json"
         file = (options.report or default).resolve()
-        stacks = _selected(options, root)
+        stacks = selection.selected(options, root)
+        if options.canary is not None and options.canary not in stacks:
+            raise ConfigError(f"--canary: `{options.canary}` is none of {', '.join(stacks)}")
         report = rings.planned(
             options.verb,
             stacks,
@@ -223,15 +227,16 @@ def _run(options: argparse.Namespace, root: Path) -> int:
         )
     places = stack_run.Places(root=root, logs=file.parent, locks=state / _RUNS / "locks")
     try:
-        told = AfterStamping.of(engine, root) if options.verb == "up" else None
+        around = None if options.verb == "drift" else AfterStamping.of(engine, root)
     except (BotoCoreError, ClientError) as error:
-        sys.stderr.write(f"up: {error}; nothing is begun\n")
+        sys.stderr.write(f"{options.verb}: {error}; nothing is begun\n")
         return 1
+    accepts = options.accept if options.verb == "up" else True
     with _Progress(report) as progress:
         going = rings.RingRun(
             report,
             file,
-            once=partial(_once, engine, report, places, told),
+            once=partial(stamping.once, engine, report, places, around, accepts=accepts),
             limits=rings.Limits(parallel=options.parallel, failures=options.failures),
             tell=progress.tell,
         )
@@ -245,55 +250,6 @@ def _run(options: argparse.Namespace, root: Path) -> int:
     if not whole:
         return 1
     return DRIFTED if report.count("drifted") else 0
-
-
-def _once(
-    engine: stack_run.Engine,
-    report: RunReport,
-    places: stack_run.Places,
-    told: AfterStamping | None,
-    stack: str,
-) -> Outcome:
-    log = places.logs / report.stacks[stack].log
-    began = time.monotonic()
-    try:
-        tell = None if told is None else told.begin(stack)
-        outcome = stack_run.run(engine, report.verb, stack, places=places, log=log)
-        if tell is not None and outcome.went_well:
-            tell()
-    except (BotoCoreError, ClientError, NotToldError) as error:
-        # The stack may be stamped: it is failed all the same, so that the next run tells it.
-        said = (f"the tenant's onboarding, or its move, is not noted or told: {error}",)
-        return stack_run.Outcome(code=1, seconds=time.monotonic() - began, said=said)
-    except ConfigError as error:  # the file was right when the run began
-        return stack_run.Outcome(code=1, seconds=0.0, said=(str(error),))
-    return outcome
-
-
-def _selected(options: argparse.Namespace, root: Path) -> list[str]:
-    """The tenants that were named, each once, or all, or those of a tier.
-
-    Raises:
-        ConfigError: there are none, or one has no file, or a file is not of its form: nothing is
-            begun then.
-    """
-    if options.tier:
-        stacks = of_tier(root, options.tier)
-    else:
-        stacks = tenants(root) if options.all else list(dict.fromkeys(options.tenant))
-    if not stacks:
-        raise ConfigError("no tenant is named; `--all` takes every one that has a file")
-    _known(root, stacks)
-    if options.canary is not None and options.canary not in stacks:
-        raise ConfigError(f"--canary: `{options.canary}` is none of {', '.join(stacks)}")
-    return stacks
-
-
-def _known(root: Path, stacks: Mapping[str, object] | list[str]) -> None:
-    for stack in stacks:
-        if stack == names.PLATFORM_STACK:
-            raise ConfigError(f"`{stack}` is the platform: stamp it by itself, before the tenants")
-        configured(root, stack)
 
 
 class _Progress:
@@ -325,9 +281,8 @@ class _Progress:
         self._bar.update(self._task, completed=done)
         state = self._report.stacks[stack].state
         words = _essence(outcome.said) if outcome.went_well else f"exit code {outcome.code}"
-        self._bar.console.print(
-            f"{ring}{stack}: {state}, {words} ({outcome.seconds:.1f} s)", markup=False
-        )
+        told = (*outcome.terms, f"{ring}{stack}: {state}, {words} ({outcome.seconds:.1f} s)")
+        self._bar.console.print("\n".join(told), markup=False, soft_wrap=True)
 
 
 def _essence(said: tuple[str, ...]) -> str:

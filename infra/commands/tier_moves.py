@@ -28,12 +28,12 @@ class Move:
 
     Attributes:
         came_from: the tier that was told last; none: the tenant had none.
-        to: the tier to be.
+        to: the tier to be; none: it is to have none.
         began_at: RFC 3339; tells this move from the next.
     """
 
     came_from: str | None
-    to: str
+    to: str | None
     began_at: str
 
 
@@ -64,20 +64,35 @@ class TierMoves:
             return None
         return Move(
             came_from=row.get("came_from", {}).get("S"),
-            to=row["to"]["S"],
+            to=row.get("to", {}).get("S"),
             began_at=row["began_at"]["S"],
         )
 
-    def begin(self, tenant: str, *, came_from: str | None, to: str) -> None:
+    def begin(self, tenant: str, *, came_from: str | None, to: str | None) -> None:
         """Note a move before anything changes; one to elsewhere that was not told is replaced.
 
         Raises:
             botocore.exceptions.ClientError: AWS refused.
         """
-        row = {**_key(tenant), "to": {"S": to}, "began_at": {"S": life_events.now()}}
+        row = {**_key(tenant), "began_at": {"S": life_events.now()}}
+        if to is not None:
+            row["to"] = {"S": to}
         if came_from is not None:
             row["came_from"] = {"S": came_from}
         self._dynamodb.put_item(TableName=self._table, Item=row)
+
+    def note(self, tenant: str, *, came_from: str | None, to: str | None) -> None:
+        """Note a move that a file asks for, unless it is noted; of one to elsewhere nobody heard.
+
+        Raises:
+            botocore.exceptions.ClientError: AWS refused.
+        """
+        under_way = self.of(tenant)
+        if under_way is not None:
+            if under_way.to == to:
+                return
+            came_from = under_way.came_from
+        self.begin(tenant, came_from=came_from, to=to)
 
     def end(self, tenant: str, *, tier: str | None) -> bool:
         """After an `up` that went well: tell the move to the tier that the file says, if there is.
@@ -95,13 +110,14 @@ class TierMoves:
         is_new = move.came_from != move.to
         if is_new:
             came_from = {} if move.came_from is None else {"from": move.came_from}
+            to = {} if move.to is None else {"to": move.to}
             event = LifeEvent(
                 happened=Happened.TIER_CHANGED,
                 tenant=tenant,
                 at=life_events.now(),
                 by=self._by,
                 since=move.began_at,
-                more={**came_from, "to": move.to},
+                more={**came_from, **to},
             )
             life_events.tell(self._account, event)
         # Refused: somebody else told it too, or has begun the next move meanwhile.

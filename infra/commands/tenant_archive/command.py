@@ -15,7 +15,7 @@ import boto3
 from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.commands import moves
+from infra.commands import moves, selection
 from infra.commands.account import Account
 from infra.commands.suspension import SuspensionError
 from infra.commands.tenant_archive.archive import Archive, ArchiveError, Workshop, sha256_of
@@ -34,9 +34,7 @@ _VERIFIES: Final = "verify-audit"
 
 def add_export_arguments(parser: argparse.ArgumentParser) -> None:
     """Give the parser of `export` its arguments."""
-    parser.add_argument(
-        "tenant", help="tenant id; AWS or the embedded cloud as AWS_ENDPOINT_URL says"
-    )
+    selection.add_arguments(parser, where=selection.BY_ENVIRONMENT)
     parser.add_argument(
         "--to",
         type=Path,
@@ -88,20 +86,22 @@ def bring(options: argparse.Namespace, *, root: Path) -> int:
 
 
 def export(options: argparse.Namespace, *, root: Path) -> int:
-    """Write a tenant's archive; 1 with the reason on stderr if not.
+    """Write each tenant's archive, one after the other; 1 with the reason on stderr if one is not.
 
     Raises:
-        ConfigError: the tenant has no file.
+        ConfigError: no tenant is named, or one has no file.
     """
-    tenant = str(options.tenant)
-    configured(root, tenant)
-    try:
-        session = boto3.Session(region_name=os.environ.get("AWS_REGION") or region(root, tenant))
-        exported(tenant, Account.of(session), options.to.resolve(), root=root, say=_say)
-    except (ArchiveError, SuspensionError, BotoCoreError, ClientError) as error:
-        sys.stderr.write(f"export {tenant}: {error}; it may be repeated, and goes on\n")
-        return 1
-    return 0
+    wanted, code = selection.selected(options, root), 0
+    session = boto3.Session(region_name=os.environ.get("AWS_REGION") or region(root, wanted[0]))
+    account = Account.of(session)
+    for tenant in wanted:
+        try:
+            exported(tenant, account, options.to.resolve(), root=root, say=_say)
+        # The others are written all the same.
+        except (ArchiveError, SuspensionError, BotoCoreError, ClientError) as error:
+            sys.stderr.write(f"export {tenant}: {error}; it may be repeated, and goes on\n")
+            code = 1
+    return code
 
 
 def exported(

@@ -119,9 +119,6 @@ def test_tenants_are_listed_with_what_they_ask_for(
     [
         (["up", "initech"], "tenants/Pulumi.initech.yaml: no such file; there are: acme, globex"),
         (["up", "platform"], "`platform` is the platform: stamp it by itself"),
-        (["usage", "--tier", "gold"], "--tier: `gold` is no tier of the platform's file"),
-        (["usage", "--tier", "enterprise"], "no tenant is named; `--all` takes every one"),
-        (["up", "--tier", "enterprise"], "no tenant is named; `--all` takes every one"),
         (["up", "acme", "--canary", "globex"], "--canary: `globex` is none of acme"),
         (["up", "--resume", "none.json"], "none.json: No such file"),
     ],

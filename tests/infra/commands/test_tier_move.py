@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from argparse import Namespace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 import yaml
+from msgspec import structs
 
 from infra import names
 from infra.__main__ import main
-from infra.commands import tier_loss
+from infra.commands import standing_terms, terms_change, tier_loss, tier_move
 from infra.commands.account import Account
 from infra.commands.file_lines import worded
+from infra.commands.run_report import read
 from infra.commands.tier_moves import TierMoves
+from infra.stacks.config.tenants import configured
+from infra.stacks.config.terms import terms_of, tiers_of
 from infra.stacks.config.tiers import Tier
 from tests.infra.bus_listener import BusListener, told
 
@@ -75,10 +80,54 @@ def heard(listener: BusListener) -> list[Any]:
     return [one for one in listener.heard() if one["detail-type"] == "tenant.tier-changed"]
 
 
+def refuses_loss(
+    own: Project, places: list[str], capsys: pytest.CaptureFixture[str], *, words: list[str]
+) -> None:
+    """Preview and `up` of an edited file say the words of the move; `up` goes no further."""
+    assert words[0] == f"{MOVED}: enterprise -> starter"
+    assert "  features: campaigns, machines, wanted-versions, webhooks -> machines" in words
+    assert "  telemetry_days: 365 -> 30" in words
+    assert "  threat_protection: full-function -> none" in words
+    assert words[-1] == "  stays and works, and no other can be made: 1 webhooks"
+    report = own.root / "runs" / "report.json"
+    for verb, code in (("preview", 0), ("up", 1)):
+        run = ["tenants", verb, MOVED, "--report", str(report), *places]
+        assert main(run, root=own.root) == code
+        said = capsys.readouterr().out
+        assert said.startswith("\n".join((*words, f"canary {MOVED}: ")))
+        stack = read(report).stacks[MOVED]
+        assert stack.terms == words
+        assert "\n".join(words) in (report.parent / stack.log).read_text()
+        is_refused = "has what `starter` lacks; nothing is changed without --accept" in said
+        assert is_refused == bool(code)
+
+
+def leaves_its_tier(
+    own: Project,
+    places: list[str],
+    capsys: pytest.CaptureFixture[str],
+    listener: BusListener,
+) -> None:
+    """The line is taken out by hand, and the tenant stamped."""
+    file = own.root / "tenants" / f"Pulumi.{MOVED}.yaml"
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(line for line in lines if "    tier:" not in line))
+    capsys.readouterr()
+    assert main(["tenants", "up", MOVED, *places], root=own.root) == 0
+    assert capsys.readouterr().out.startswith(f"{MOVED}: starter -> no tier\n")
+    assert "tier" not in row_of(own)
+    [event] = heard(listener)
+    assert (event["detail"]["from"], "to" in event["detail"]) == ("starter", False)
+
+
 @pytest.mark.usefixtures("back")
 @pytest.mark.timeout(300)  # a stack is stamped three times, of which some share a core
 def test_a_move_goes_on_after_a_kill(
-    own: Project, state: Path, account: Account, webhook: Any, capsys: pytest.CaptureFixture[str]
+    own: Project,
+    state: Path,
+    account: Account,
+    webhook: Any,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Killed anywhere, the same command ends it: one event, one pool, all of the tier's terms."""
     places = ["--engine", "embedded", "--state", str(state)]
@@ -121,7 +170,12 @@ def test_a_move_goes_on_after_a_kill(
     )
     assert pool_of(own)["UserPoolTier"] == "PLUS"
     assert TierMoves(account).of(MOVED) is None
-    assert main([*down, "--accept"], root=own.root) == 0
+    # A move that was killed before its stack was stamped is an edited file to everybody else.
+    accepted = Namespace(tenant=MOVED, tier="starter", accept=True, preview=False)
+    assert tier_move.begin(accepted, root=own.root, account=account)
+    refuses_loss(own, places, capsys, words=capsys.readouterr().out.splitlines())
+    assert (pool_of(own)["UserPoolTier"], heard(listener)) == ("PLUS", [])
+    assert main(["tenants", "up", MOVED, "--accept", *places], root=own.root) == 0
     now, row = pool_of(own), row_of(own)
     assert (now["Id"], now["UserPoolTier"], now["MfaConfiguration"]) == (pool, "LITE", "OPTIONAL")
     assert "UserPoolAddOns" not in now or now["UserPoolAddOns"]["AdvancedSecurityMode"] == "OFF"
@@ -133,6 +187,51 @@ def test_a_move_goes_on_after_a_kill(
         TableName=names.COMMANDS_TABLE, Key={key: webhook[key] for key in ("thing", "sk")}
     )
     assert kept["Item"] == webhook
+
+    leaves_its_tier(own, places, capsys, listener)
+    assert TierMoves(account).of(MOVED) is None
+
+
+def test_what_stands_is_read_as_it_was_stamped(project: Project, account: Account) -> None:
+    """Of a tier and of none: each term, whatever the files say by now."""
+    for tenant in ("acme", MOVED):
+        config = configured(project.root, tenant)
+        asked = terms_of(tenant, config, tiers_of(project.root))
+        found = standing_terms.of(account, tenant)
+        assert found is not None
+        terms, bucket = found
+        assert structs.replace(asked.within, description="") == terms.within
+        assert terms.tier == asked.tier
+        assert bucket == project.engine.outputs(tenant).outputs["bucket"]
+    assert standing_terms.of(account, "initech") is None
+
+
+def test_a_bucket_that_forgets_nothing_is_told(project: Project, account: Account) -> None:
+    """Its rules were taken away by hand: the next stamping begins to delete, and says so."""
+    bucket = project.engine.outputs("acme").outputs["bucket"]
+    s3 = project.cloud.client("s3")
+    rules = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+    s3.delete_bucket_lifecycle(Bucket=bucket)
+    try:
+        found = standing_terms.of(account, "acme")
+        change = terms_change.of(
+            account,
+            "acme",
+            terms_of("acme", configured(project.root, "acme"), tiers_of(project.root)),
+        )
+    finally:
+        s3.put_bucket_lifecycle_configuration(
+            Bucket=bucket, LifecycleConfiguration={"Rules": rules}
+        )
+    assert found is not None
+    assert found[0].within.telemetry_days == standing_terms.FOR_EVER
+    assert change is not None
+    assert [*change.lines()] == [
+        "acme: other terms of standard",
+        "  artifact_days: 36500 -> 90",
+        "  telemetry_days: 36500 -> 90",
+        "  device_log_days: 36500 -> 30",
+    ]
 
 
 def test_what_a_smaller_tier_forgets_is_counted(project: Project, account: Account) -> None:
