@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SYNCED := .venv/.synced
 CLIENT := service/clients/python
+REAL_CLI := tests/infra/real_cli
 NOT_SERVED := pulumi pulumi-aws awsiotsdk   # what the service's image does without
 DEBIAN := chromium-headless-shell mosquitto softhsm2 nginx-light aria2 curl wget openssl systemd python3
 
@@ -10,7 +11,7 @@ DEBIAN := chromium-headless-shell mosquitto softhsm2 nginx-light aria2 curl wget
 # every package that it imports anew, which takes as long as all else that it does.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: image demo pictures up enroll test soak check aws-check bench mutants prove prover guardrails lock fmt clean packages wheel client
+.PHONY: image demo pictures up enroll test pulumi soak check aws-check bench mutants prove prover guardrails lock fmt clean packages wheel client
 .DEFAULT_GOAL := help
 
 help: ## say what each target does
@@ -38,7 +39,14 @@ enroll: $(SYNCED) ## register a device on what `make up` runs (DEVICE=press-42, 
 	@$(BIN)/python -m infra.local.enroll $(or $(DEVICE),press-42) --tenant $(or $(TENANT),acme)
 
 test: prover ## every test
-	@$(BIN)/python -m pytest
+	@PATH="$(CURDIR)/.pulumi-cli:$$PATH" $(BIN)/python -m pytest
+
+# Python's language host is no module that can be had by itself: it comes with Pulumi's own download.
+pulumi: ## build the real CLI in .pulumi-cli/ from its published Go modules (minutes); make test then runs it too
+	@command -v go >/dev/null || { echo "no go on PATH: install Go, or Pulumi itself (https://www.pulumi.com/docs/install/)"; exit 1; }
+	@go build -C $(REAL_CLI) -o $(CURDIR)/.pulumi-cli/pulumi -ldflags "-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=$$(go list -C $(REAL_CLI) -m -f '{{.Version}}' github.com/pulumi/pulumi/pkg/v3)" github.com/pulumi/pulumi/pkg/v3/cmd/pulumi
+	@echo ".pulumi-cli/pulumi is $$(.pulumi-cli/pulumi version)"
+	@command -v pulumi-language-python >/dev/null || echo "pulumi-language-python is not on PATH: tests of the real CLI run programs without it; python -m infra tenants --engine pulumi needs it (https://www.pulumi.com/docs/install/)"
 
 soak: $(SYNCED) ## the tests of random faults, with many more of them than in make test (hours; .cedarfleet/soak says how far)
 	@$(BIN)/python -m pytest --soak -m soak
@@ -106,4 +114,4 @@ lock: $(SYNCED) ## resolve again and rewrite both requirements.lock (docs/adr: w
 	@$(BIN)/uv export --quiet --frozen --no-default-groups --no-emit-workspace --no-header $(addprefix --prune ,$(NOT_SERVED)) --format requirements-txt -o service/requirements.lock
 
 clean: ## remove what make made here
-	@rm -rf .venv .policy-pack .cedarfleet .pytest_cache .ruff_cache .hypothesis dist build $(CLIENT)/src/cedarfleet/generated
+	@rm -rf .venv .policy-pack .pulumi-cli .cedarfleet .pytest_cache .ruff_cache .hypothesis dist build $(CLIENT)/src/cedarfleet/generated

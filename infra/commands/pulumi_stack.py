@@ -12,7 +12,7 @@ import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -27,7 +27,14 @@ from infra.policies.proofs.asking import prover_of
 from infra.policies.store.deployed import NotDeployedError, Store
 from infra.stacks.config.tenants import of_tenant, region
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _VERBS: Final = ("preview", "up", "drift", "destroy")
+_REFERENCE: Final = "pulumi:pulumi:StackReference"
+_AS_IT_WAS: Final = frozenset(
+    {automation.OpType.SAME, automation.OpType.REFRESH, automation.OpType.READ}
+)
 _SHARED: Final = ("plugins", "credentials.json")
 
 
@@ -85,10 +92,14 @@ def _link(home: Path) -> None:
 
 
 def _drift(stack: automation.Stack, root: Path, name: str) -> int:
-    found = stack.preview_refresh(on_output=_say, color="never", show_secrets=False)
-    changes = {
-        what: count for what, count in (found.change_summary or {}).items() if what != "same"
-    }
+    changes = list[str]()
+
+    def take(event: automation.EngineEvent) -> None:
+        changes.extend(_drifted(event))
+
+    stack.preview_refresh(on_output=_say, on_event=take, color="never", show_secrets=False)
+    for change in changes:
+        _say(f"drift: {change}")
     if name == names.PLATFORM_STACK:
         return DRIFTED if changes else 0
     held = {key: output.value for key, output in stack.outputs().items()}
@@ -103,6 +114,20 @@ def _drift(stack: automation.Stack, root: Path, name: str) -> int:
     )
     _say(f"policies of {name}: {differing.table()}")
     return DRIFTED if changes or differing else 0
+
+
+def _drifted(event: automation.EngineEvent) -> Iterator[str]:
+    """A resource that a refresh would have otherwise in the state, in words for people.
+
+    A reference to a stack is none: a refresh reads the outputs of that stack as they are by now,
+    which are always others than those on which the last stamping began.
+    """
+    read: Any = event.res_outputs_event
+    if read is None or read.metadata.type == _REFERENCE:
+        return
+    did = read.metadata.op
+    if did not in _AS_IT_WAS:
+        yield f"{read.metadata.type} {read.metadata.urn.rpartition('::')[2]}: {did.value}"
 
 
 def _say(text: str) -> None:
