@@ -217,11 +217,12 @@ def check_shape(shape: Shape) -> None:
 
 def wave_of(job: int, sizes: Sequence[int], *, job_members: int) -> tuple[int, int]:
     """The wave of a job, and its number in that wave, both from 0."""
+    left = job
     for wave, size in enumerate(sizes):
         jobs = -(-size // job_members)
-        if job < jobs:
-            return wave, job
-        job -= jobs
+        if left < jobs:
+            return wave, left
+        left -= jobs
     raise ValueError(f"no wave has job {job}")
 
 

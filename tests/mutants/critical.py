@@ -63,6 +63,7 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
         f"{_API}/test_download_lists.py",
         f"{_OPERATIONS_TESTS}/test_planned_rollout.py",
     ),
+    "service/domain/rollouts.py": ("tests/service/domain/test_rollouts.py",),
     "service/domain/attempts.py": ("tests/service/domain/test_attempts.py",),
     "service/domain/device_filter.py": (
         "tests/service/domain/test_device_filter.py",

@@ -37,6 +37,8 @@ def test_a_form_is_signed_as_botocore_signs_it(acme: Tenant, door: AnsweredDoor)
     assert ["content-length-range", 1, wire.MAX_LOGS_BYTES] in policy["conditions"]
 
     held = asyncio.run(door.credentials.get(acme))
+    assert held.token is not None
+    assert signed["x-amz-security-token"] == held.token
     other = S3SigV4PostAuth(
         Credentials(held.access_key, held.secret_key, held.token), "s3", "eu-central-1"
     )

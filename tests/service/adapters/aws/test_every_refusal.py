@@ -30,6 +30,7 @@ from service.errors import (
     UnavailableError,
     UpstreamError,
 )
+from tests.mutants.critical import CRITICAL
 from tests.service.adapters.aws.answered_line import AnsweredDoor, Refusal, on_the_line
 from tests.service.adapters.aws.conftest import AWS
 from tests.service.adapters.aws.every_call import (
@@ -324,6 +325,14 @@ def test_every_method_and_every_call_is_refused(acme: Tenant, door: AnsweredDoor
             outcome(getattr(getattr(ports, port), name), asked)
     called = {xform_name(call.operation) for call in door.calls}
     assert called == named_operations()
+
+
+def test_the_mutants_ask_for_methods_that_exist() -> None:
+    """A method that was renamed is renamed there too, or its file would not be tried at all."""
+    asked = [one for tests in CRITICAL.values() for one in tests]
+    named = {one.partition("[")[2][:-1] for one in asked if "::test_a_refused_call_is_" in one}
+    assert named
+    assert named - set(METHODS) == set()
 
 
 def named_operations() -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlsplit
@@ -158,6 +158,35 @@ def test_each_signature_is_that_of_botocore(asked: list[Request]) -> None:
             assert ours == dict(theirs.headers), request.operation
 
 
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("s3", "/a%20b//c/../d~e"),
+        ("s3", "/"),
+        ("iotdata", "/things/a%2Fb//c/./d/"),
+        ("iotdata", "/"),
+        ("sqs", "?b=2&a=%20x&a=1"),
+    ],
+)
+def test_a_signature_of_odd_parts_is_that_of_botocore(name: str, path: str) -> None:
+    """Blanks in a header, and paths and queries that are written in more than one way."""
+    url, kept = f"https://odd.example.com{path}", {"X-Amz-Target": "  a   b ", "X-Odd": "c d"}
+    theirs = AWSRequest("GET", url, kept, b"")
+    signer = S3SigV4Auth if name == "s3" else SigV4Auth
+    signer(Credentials("AKIA", "secret", None), name, REGION).add_auth(theirs)
+    stamp = datetime.strptime(f"{theirs.headers['X-Amz-Date']}+0000", "%Y%m%dT%H%M%SZ%z")
+    ours = signed(
+        AwsCredentials(access_key="AKIA", secret_key="secret"),
+        Scope(region=REGION, service=name, is_s3=name == "s3"),
+        method="GET",
+        url=url,
+        headers=kept,
+        body=b"",
+        at=stamp,
+    )
+    assert ours == dict(theirs.headers)
+
+
 def test_a_signed_url_is_that_of_boto3(on_aws: AnsweredDoor) -> None:
     """With the headers that must be sent, at the same moment and with the same credentials."""
     parameters = {
@@ -282,6 +311,11 @@ ANSWERS: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
     ("verifiedpermissions", "IsAuthorizedWithToken", {"decision": "ALLOW", "errors": []}),
     ("sqs", "ReceiveMessage", {"Messages": [{"Body": "x", "Attributes": {"A": "1"}}]}),
     ("iot-data", "GetConnection", {"connected": True, "connectedSince": 5}),
+    (
+        "iot",
+        "DescribeJobExecution",
+        {"execution": {"jobId": "j", "queuedAt": datetime(2026, 11, 30, tzinfo=UTC)}},
+    ),
     ("iot-data", "GetThingShadow", {"payload": b'{"state": {"desired": {"a": 1}}}'}),
     ("s3", "HeadObject", {"ContentLength": 1, "ETag": '"e"', "Metadata": {"sha256": "ab"}}),
 )

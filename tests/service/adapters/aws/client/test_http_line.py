@@ -385,13 +385,18 @@ def test_a_connection_that_nobody_needs_is_ended() -> None:
             old.idle_since -= 1_000
             line._prune(asyncio.get_running_loop())
             assert [*kept] == [new]
+            assert line._pruning is not None, "it is looked at again"
             assert not old.is_usable
             await asyncio.wait_for(peer.ended.wait(), 20)
             assert (await line.send(request(url), seconds=5)).status == 200
             assert peer.connections == 2
             new.idle_since -= 1_000
             line._prune(asyncio.get_running_loop())
-            assert line._idle == {}
+            assert (line._idle, line._pruning) == ({}, None)
+            await line.send(request(url), seconds=5)
+            [[kept_to_the_end]] = line._idle.values()
+            await line.close()
+            assert not kept_to_the_end.is_usable
 
     asyncio.run(scenario())
 
