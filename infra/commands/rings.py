@@ -132,7 +132,7 @@ class RingRun:
         else:
             entry.state = "failed"
         entry.seconds, entry.said = round(outcome.seconds, 1), list(outcome.said)
-        entry.terms = list(outcome.terms)
+        entry.terms, entry.flips = list(outcome.terms), outcome.flips
         self._write()
         self._tell(stack, outcome)
 

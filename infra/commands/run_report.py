@@ -23,6 +23,7 @@ class StackReport(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         seconds: that it took; 0 before its end.
         said: its last lines; all of them are in ``log``.
         terms: of a tenant, what becomes otherwise of them and what it would lose.
+        flips: of its decisions that were asked, those that come out otherwise.
         log: the file with what it said, beside the report.
     """
 
@@ -31,6 +32,7 @@ class StackReport(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     seconds: float = 0.0
     said: list[str] = []
     terms: list[str] = []
+    flips: int = 0
     log: str
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 DRIFTED: Final = 4  # exit code of `drift` that found some; 1 is for what went wrong
 _LAST_LINES: Final = 3
+_FLIPS: Final = re.compile(r"(\d+) of \d+ decisions flip$")  # as `policies diff` says it
 
 
 class Engine(Protocol):
@@ -130,12 +132,14 @@ class Outcome:
         seconds: from start to end.
         said: its last lines, for a report.
         terms: of a tenant, what becomes otherwise and what it would lose; none: nothing.
+        flips: of its decisions that were asked, those that come out otherwise.
     """
 
     code: int
     seconds: float
     said: tuple[str, ...]
     terms: tuple[str, ...] = ()
+    flips: int = 0
 
     @property
     def went_well(self) -> bool:
@@ -191,5 +195,8 @@ def run(engine: Engine, verb: str, stack: str, *, places: Places, log: Path) -> 
             code = child.wait()
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     return Outcome(
-        code=code, seconds=time.monotonic() - began, said=tuple(lines[-_LAST_LINES:] or ())
+        code=code,
+        seconds=time.monotonic() - began,
+        said=tuple(lines[-_LAST_LINES:] or ()),
+        flips=sum(int(found[1]) for line in lines if (found := _FLIPS.search(line))),
     )

@@ -71,6 +71,7 @@ VERBS: Final = {
 }
 _HEAD: Final = ("tenant", "name", "tier", "cell", "state", "groups", "lines", "machines", "grants")
 _RUNS: Final = "runs"
+_SHOWN: Final = 10  # tenants of a line; the report names all
 _PARALLEL: Final = 4  # of 16 resources each: the control plane's rates are of the whole account
 
 
@@ -294,6 +295,12 @@ def _essence(said: tuple[str, ...]) -> str:
 def _summary(report: RunReport, file: Path) -> Iterator[str]:
     done, all_of_them = report.count("done", "drifted"), len(report.stacks)
     yield f"{done} of {all_of_them} done by {report.engine}; report: {file}"
+    terms = [name for name, stack in report.stacks.items() if stack.terms]
+    if terms:
+        yield f"other terms for {len(terms)} of {all_of_them}: {_named(terms)}"
+    flips = [f"{name} ({stack.flips})" for name, stack in report.stacks.items() if stack.flips]
+    if flips:
+        yield f"decisions flip in {len(flips)} of {all_of_them}: {_named(flips)}; see the logs"
     for name, stack in report.stacks.items():
         if stack.state == "drifted":
             yield f"{name}: drifted, see {file.parent / stack.log}"
@@ -303,6 +310,11 @@ def _summary(report: RunReport, file: Path) -> Iterator[str]:
     if waiting := report.count("waiting"):
         go_on = f"python -m infra tenants {report.verb} --resume {file}"
         yield f"{waiting} were not begun; go on with: {go_on}"
+
+
+def _named(those: list[str]) -> str:
+    more = f" and {len(those) - _SHOWN} more" if len(those) > _SHOWN else ""
+    return ", ".join(those[:_SHOWN]) + more
 
 
 def _positive(text: str) -> int:

@@ -170,6 +170,7 @@ async def forget_person(access: Caller, operations: Ops, person: FromPath[str]) 
     """Erase the key of a person's pseudonym in the audit trail, for good.
 
     What the trail says stays, and its chain whole; of whom it says it, nobody can tell any more.
-    Whoever acts again gets a new pseudonym: disable the person before.
+    Grants that are over lose name and reason; revoke the others before, or it is refused. Whoever
+    acts again gets a new pseudonym: disable the person before.
     """
     await operations.people.forget(access, person)

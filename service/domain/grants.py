@@ -108,6 +108,15 @@ class Grant:
         """For who changes it only as it was read."""
         return entity_tag("grant", self.tenant, self.grant_id, self.revision)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether its row says that nothing is to be done about it any more."""
+        return self.state in (GrantState.REVOKED, GrantState.ENDED, GrantState.REFUSED)
+
+    def forgotten(self) -> Grant:
+        """One that is over, and tells no more to whom it was given, nor why."""
+        return replace(self, person="", subject="", email="", reason="", statement="")
+
     def at(self, now_ms: int) -> Grant:
         """As it is shown at a moment: one that ended by itself says so before it is cleaned up."""
         if self.state in (GrantState.PENDING, GrantState.ACTIVE) and now_ms >= self.until:

@@ -236,6 +236,7 @@ class Operations:
         self.people = TenantPeople(
             people=ports.people,
             audit_keys=ports.person_keys,
+            grants=ports.grant_records,
             revocations=self.revocations,
             budgets=self.budgets,
         )

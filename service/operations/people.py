@@ -17,18 +17,20 @@ from service.domain.people import (
 )
 from service.domain.permissions import Permission
 from service.domain.rates import Rate
-from service.errors import InvalidRequestError, NotFoundError, UnavailableError
+from service.errors import ConflictError, InvalidRequestError, NotFoundError, UnavailableError
 from service.operations.purpose import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from service.domain.grants import Grant
     from service.domain.people import NewPerson, Person, PersonPage
     from service.domain.tenants import Tenant
     from service.operations.authorization import Access
     from service.operations.budgets import Budgets
     from service.operations.revocations import Revocations
     from service.ports.audit import PersonKeys
+    from service.ports.grants import GrantRecords
     from service.ports.people import People
 
 # Cognito's rates are of all pools of an account together, and are not raised: 25 changes of people
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 CHANGES: Final = Bucket(name="people-changes", rate=Rate(per_second=10, burst=10))
 LISTS: Final = Bucket(name="people-lists", rate=Rate(per_second=12, burst=12))
 READS: Final = Bucket(name="people-reads", rate=Rate(per_second=20, burst=20))
+_GRANTS: Final = 100  # of a page
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +52,7 @@ class TenantPeople:
 
     people: People
     audit_keys: PersonKeys
+    grants: GrantRecords
     revocations: Revocations
     budgets: Budgets
 
@@ -175,12 +179,15 @@ class TenantPeople:
     async def forget(self, access: Access, person_id: str) -> None:
         """Make the person's pseudonyms in the audit trail dead, for good; the trail stays whole.
 
-        Whoever is in the pool no more is forgotten under the id that is given, which is the
-        ``sub`` of the tokens where people sign in by address.
+        Grants that are over tell no more whose they were. Whoever is in the pool no more is
+        forgotten under the id that is given, which is the ``sub`` of the tokens where people sign
+        in by address.
 
         Raises:
             NotFoundError: neither the pool nor the trail has such a person.
             PermissionDeniedError: not allowed of the groups that the person is in.
+            ConflictError: a grant of the person is not over, or is being changed; nothing is
+                erased.
         """
         tenant = access.principal.tenant
         try:
@@ -193,8 +200,28 @@ class TenantPeople:
         else:
             await self._require(access, subject=person.id, groups=person.groups)
             names = {person.id, person.subject, person.email}
-        for name in sorted(names - {""}):
+        names -= {""}
+        await self._forget_grants(tenant, names)
+        for name in sorted(names):
             await self.audit_keys.erase(tenant, name)
+
+    async def _forget_grants(self, tenant: Tenant, names: set[str]) -> None:
+        theirs: list[Grant] = []
+        cursor: str | None = None
+        while True:
+            page = await self.grants.page(tenant, limit=_GRANTS, cursor=cursor)
+            theirs += [
+                one for one in page.grants if not names.isdisjoint((one.person, one.subject))
+            ]
+            if (cursor := page.cursor) is None:
+                break
+        if stands := sorted(one.grant_id for one in theirs if not one.is_over):
+            raise ConflictError(
+                f"grants of the person are not over: revoke {', '.join(stands)}, and try again"
+                " once they are"
+            )
+        for grant in theirs:
+            await self.grants.settle(tenant, grant.forgotten())
 
     async def _changing(self, access: Access, person_id: str) -> Person:
         person = await self._find(access, person_id)

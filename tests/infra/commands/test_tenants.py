@@ -72,6 +72,9 @@ def test_drift_of_resources_and_policies_is_found(
     said = capsys.readouterr().out
     assert "canary acme: done, " in said
     assert "globex: drifted, " in said
+    flips = read(report).stacks["globex"].flips
+    assert flips > 0
+    assert f"decisions flip in 1 of 2: globex ({flips}); see the logs" in said
     log = (tmp_path / read(report).stacks["globex"].log).read_text()
     assert "aws:s3/bucketVersioning:BucketVersioning" in log
     assert "decisions flip" in log

@@ -100,6 +100,7 @@ def refuses_loss(
         assert "\n".join(words) in (report.parent / stack.log).read_text()
         is_refused = "has what `starter` lacks; nothing is changed without --accept" in said
         assert is_refused == bool(code)
+        assert f"other terms for 1 of 1: {MOVED}\n" in said
 
 
 def leaves_its_tier(

@@ -356,3 +356,23 @@ def test_the_worker_cleans_up_what_ended(granting: ServiceUnderTest) -> None:
     assert not granting.ports.granted_policies.held
     [grant] = granting.ports.grant_records.once.records.values()
     assert grant.state is GrantState.ENDED
+
+
+def test_who_is_forgotten_is_named_by_no_grant(pump: ServiceUnderTest) -> None:
+    """One that counts still keeps all as it is; those that are over tell no more whose."""
+    first, second = given(pump), given(pump)
+    person = first["person"]
+    path = f"/v1/people/{person}/pseudonym"
+    assert pump.call("DELETE", f"{URL}/{first['id']}").json()["state"] == "revoked"
+    keys = dict(pump.ports.person_keys.known)
+    refused = pump.call("DELETE", path)
+    assert refused.status_code == 409
+    assert second["id"] in refused.json()["detail"]
+    assert first["id"] not in refused.json()["detail"]
+    assert keys.items() <= pump.ports.person_keys.known.items()
+    assert pump.call("GET", f"{URL}/{first['id']}").json()["person"] == person
+    assert pump.call("DELETE", f"{URL}/{second['id']}").json()["state"] == "revoked"
+    assert pump.call("DELETE", path).status_code == 204
+    shown = pump.call("GET", URL).json()["grants"]
+    assert [(one["person"], one["email"], one["reason"]) for one in shown] == [("", "", "")] * 2
+    assert {one["state"] for one in shown} == {"revoked"}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from infra.local.people import Person, SignInError
+from infra import names
+from infra.local.people import Person, SignInError, add_person
 from tests.service.adapters.on_the_embedded_cloud.waiting import within
 
 if TYPE_CHECKING:
@@ -102,3 +105,76 @@ def test_the_pools_people_are_listed_in_pages(
     assert deployed.call("PUT", path, json={"groups": ["no-such"]}).status_code == 400
     assert deployed.call("GET", f"{URL}/nobody@acme.example").status_code == 404
     assert deployed.call("GET", f"{URL}/{kim[0]}", tenant="globex").status_code == 404
+
+
+def rows_with(deployed: DeployedService, *words: str) -> dict[str, set[str]]:
+    """In which rows of any table each of the words stands: table, partition, column."""
+    table: Any = deployed.setup.cloud.client("dynamodb")
+    found = {word: set[str]() for word in words}
+    for name in table.list_tables()["TableNames"]:
+        for page in table.get_paginator("scan").paginate(TableName=name):
+            for row in page["Items"]:
+                # The registry has one key, the other tables two.
+                first = next(
+                    row[key]["S"] for key in ("issuer", "thing", "partition") if key in row
+                )
+                for column, value in row.items():
+                    for word in words:
+                        if word in json.dumps(value, default=repr):
+                            found[word].add(f"{name} {first} {column}")
+    return found
+
+
+def test_a_person_is_erased_from_a_tenant_that_stays(deployed: DeployedService) -> None:
+    """As `docs/audit.md` says it: the address stands nowhere then, and the trail is whole."""
+    email, pool = "mo@acme.example", deployed.setup.stacks["acme"]["user_pool_id"]
+    cognito: Any = deployed.setup.cloud.client("cognito-idp")
+    mo = add_person(cognito, pool, email=email, groups=["managers"], region="eu-central")
+    headers = {"Authorization": f"Bearer {signed_in(deployed, mo)}"}
+    me = deployed.http.get("/v1/me", headers=headers).json()
+    subject = me["principal"].rpartition("|")[2]
+    sent = deployed.http.post(
+        "/v1/devices/press-02/commands", headers=headers, json={"name": "reboot"}
+    )
+    assert sent.status_code == 202, sent.text
+    asked = {
+        "template": "technician-for-line",
+        "person": email,
+        "device": "press-02",
+        "until": (datetime.now(UTC) + timedelta(hours=2)).isoformat(),
+        "reason": "Mo covers the night",
+    }
+    grant = deployed.call("POST", "/v1/grants", json=asked).json()
+    assert grant["email"] == email, grant
+    person, forget = f"{URL}/{subject}", f"{URL}/{subject}/pseudonym"
+
+    assert deployed.call("POST", f"{person}/disable").status_code == 200
+    refused = deployed.call("DELETE", forget)
+    assert (refused.status_code, grant["id"] in refused.json()["detail"]) == (409, True)
+    assert deployed.call("DELETE", f"/v1/grants/{grant['id']}").status_code == 200
+    made = f"/v1/grants/{grant['id']}"
+    within(60, lambda: deployed.call("GET", made).json()["state"] == "revoked")
+    assert deployed.call("DELETE", forget).status_code == 204
+    cognito.admin_delete_user(UserPoolId=pool, Username=subject)
+
+    left = rows_with(deployed, email, "Mo covers the night", subject)
+    assert left[email] == set()
+    # What somebody wrote in words of their own is in the trail, and nothing is taken out of that.
+    assert {row.split()[0] for row in left["Mo covers the night"]} == {names.AUDIT_TABLE}
+    # What the person made says by whose random id, which nobody can ask for any more.
+    assert {row.rpartition(" ")[2] for row in left[subject]} <= {"created_by", "subject", "sk"}
+    assert deployed.call("GET", person).status_code == 404
+    within(30, lambda: subject not in _policies(deployed))
+    assert email not in deployed.call("GET", "/v1/audit/export").text
+
+
+def _policies(deployed: DeployedService) -> str:
+    """All that the tenant's policy store holds."""
+    store = deployed.setup.stacks["acme"]["policy_store_id"]
+    client: Any = deployed.setup.cloud.client("verifiedpermissions")
+    pages = client.get_paginator("list_policies").paginate(policyStoreId=store)
+    return " ".join(
+        str(client.get_policy(policyStoreId=store, policyId=one["policyId"])["definition"])
+        for page in pages
+        for one in page["policies"]
+    )
