@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
+from infra import garbage
 from infra.commands import backups, devices, image, policies, rights, tenants
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ GROUPS: Final[tuple[Group, ...]] = (policies, devices, tenants, backups, image, 
 
 def main(arguments: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
     """Run one command; `root` is the project's folder."""
+    garbage.seldom()
     options = _parser().parse_args(arguments)
     group: Group = options.group
     return group.run(options, root=root)

@@ -11,7 +11,6 @@ The programs themselves (`make up`, `make demo`, `infra.local.stacks`) run throu
 from __future__ import annotations
 
 import ctypes
-import gc
 import json
 import os
 import queue
@@ -30,19 +29,15 @@ if TYPE_CHECKING:
 
 _LINES_KEPT: Final = 200
 _PR_SET_PDEATHSIG: Final = 1
-# The Pulumi program makes some 365,000 objects that live as long as the process. By the default
-# each 70,000 new ones have all of them searched for garbage again: a third of the CPU of `up`.
-_COLLECTED_AFTER: Final = (50_000, 20, 50)
 
 
 def run(main: Callable[[], int]) -> NoReturn:
     """Run a program that stamps stacks to its end, and exit with what it returns."""
-    gc.set_threshold(*_COLLECTED_AFTER)
-    code = main()
-    # Everything is stopped and written by now. The interpreter would go over all those objects once
-    # more, to free them one by one, which takes it 3 to 10 s; frozen ones it leaves to the system.
-    gc.freeze()
-    sys.exit(code)
+    # As a script this file needs the standard library alone.
+    from infra import garbage  # noqa: PLC0415 - see above
+
+    garbage.seldom()
+    sys.exit(main())
 
 
 class ChildError(Exception):
