@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -26,15 +26,21 @@ WAVES = Shape(waves=(WaveSize(devices=2),), pause_minutes=30)
 
 @dataclass
 class Denying:
-    """The policies, but that these devices are denied."""
+    """The policies, but that these devices are denied.
+
+    Attributes:
+        asked: what the policies were asked, in its order.
+    """
 
     inner: CedarAuthorizer
-    names: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    asked: list[AuthorizationRequest] = field(default_factory=list["AuthorizationRequest"])
 
     async def decide_all_for(
         self, tenant: Tenant, bearer: TokenBearer, requests: list[AuthorizationRequest]
     ) -> tuple[Decision, ...]:
         """Each decision."""
+        self.asked += requests
         decisions = await self.inner.decide_all_for(tenant, bearer, requests)
         denied = Evaluation(engine_allows=False).decision
         return tuple(
@@ -97,3 +103,30 @@ def test_few_that_are_denied_stop_nobody_else(pools: Pools, authorizer: CedarAut
         assert (fleet.stored.why or "").startswith("no device of a job is allowed: ")
 
     asyncio.run(scenario())
+
+
+def test_a_group_is_decided_before_its_devices(pools: Pools, authorizer: CedarAuthorizer) -> None:
+    """Each by itself, as approved if it was; of a selection the devices alone are."""
+
+    async def scenario(kind: TargetKind, *, approved: bool) -> list[tuple[str, object]]:
+        fleet = await begin_planned(
+            pools, authorizer, devices=2, shape=Shape(), needs_approval=approved
+        )
+        record = replace(
+            fleet.stored, target_kind=kind, approved_by="another" if approved else None
+        )
+        fleet.ports.download_records.once.records["acme", ULID] = record
+        policies: Any = Denying(authorizer)
+        fleet.ports = replace(fleet.ports, authorizer=policies)
+        await fleet.work()
+        assert reached(fleet) == [*fleet.members]
+        return [(one.resource.id, one.context.get("approved", False)) for one in policies.asked]
+
+    names = ["all", "d0000", "d0001"]
+    for approved in (True, False):
+        asked = asyncio.run(scenario(TargetKind.GROUP, approved=approved))
+        assert asked == [(name, approved) for name in names]
+    assert [name for name, _ in asyncio.run(scenario(TargetKind.SELECTION, approved=False))] == [
+        "d0000",
+        "d0001",
+    ]
