@@ -12,11 +12,13 @@ import json
 import sys
 from pathlib import Path
 
+from infra import garbage
 from infra.local.cloud import EmbeddedCloud
 
 
 def main() -> None:
     """Serve until standard input is closed."""
+    garbage.seldom()
     with EmbeddedCloud(Path(sys.argv[1])) as cloud:
         ready = {
             "region": cloud.region,

@@ -15,6 +15,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from infra import garbage
 from infra.local.cloud import EmbeddedCloud, EmbeddedCloudError
 
 
@@ -22,6 +23,7 @@ def main() -> None:
     """Serve."""
     directory, gateway_port, mqtt_port = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     started = time.monotonic()
+    garbage.seldom()
     try:
         with EmbeddedCloud(directory, gateway_port=gateway_port, mqtt_port=mqtt_port) as cloud:
             ready = {
