@@ -26,6 +26,7 @@ _CLIENT_TESTS: Final = f"tests/{_CLIENT}"
 _OPERATIONS: Final = "service/operations"
 _OPERATIONS_TESTS: Final = f"tests/{_OPERATIONS}"
 _COMMANDS_TESTS: Final = "tests/infra/commands"
+_FILES_TESTS: Final = "tests/infra/policies/files"
 _PERMISSIONS: Final = "infra/local/verified_permissions"
 _PERMISSIONS_TESTS: Final = f"tests/{_PERMISSIONS}"
 
@@ -226,8 +227,8 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
     "service/cedar/shared_statements.py": ("tests/service/cedar/test_compiled.py",),
     "service/cedar/statement.py": (
         "tests/service/cedar/test_syntax.py",
-        "tests/infra/policies/files/test_known_names.py",
-        "tests/infra/policies/files/test_rules.py",
+        f"{_FILES_TESTS}/test_known_names.py",
+        f"{_FILES_TESTS}/test_rules.py",
     ),
     "service/cedar/terms.py": ("tests/service/cedar/test_terms.py",),
     "service/cedar/values.py": ("tests/service/cedar/test_values.py",),
@@ -374,15 +375,34 @@ _INFRA: Final[dict[str, tuple[str, ...]]] = {
         "tests/infra/policies/comparison/test_pairs.py",
         "tests/infra/policies/comparison/test_compare.py",
     ),
+    "infra/stacks/iam.py": ("tests/infra/stacks/test_iam.py", "tests/infra/test_iam_documents.py"),
+    "infra/policies/files/rules.py": (
+        f"{_FILES_TESTS}/test_rules.py",
+        f"{_FILES_TESTS}/test_load.py",
+    ),
+    "infra/policies/files/scope.py": (f"{_FILES_TESTS}/test_known_names.py",),
+    "infra/policies/files/vocabulary.py": (
+        f"{_FILES_TESTS}/test_known_names.py",
+        f"{_FILES_TESTS}/test_schema.py",
+    ),
+    "infra/policies/comparison/samples.py": (
+        "tests/infra/policies/comparison/test_samples.py",
+        "tests/infra/policies/comparison/test_compare.py",
+    ),
+    "infra/policies/proofs/replay.py": ("tests/infra/policies/proofs/test_replay.py",),
+    "infra/local/cloud/corrections/authorization.py": (
+        "tests/infra/local/cloud/corrections/test_authorization.py",
+    ),
+    "infra/local/cloud/limits/shapes.py": ("tests/infra/local/cloud/limits/test_shapes.py",),
     "infra/commands/moves.py": (f"{_COMMANDS_TESTS}/test_moves.py",),
     "infra/commands/offboarding/removal.py": (f"{_COMMANDS_TESTS}/test_removal.py",),
-    "infra/policies/files/can_apply.py": ("tests/infra/policies/files/test_can_apply.py",),
+    "infra/policies/files/can_apply.py": (f"{_FILES_TESTS}/test_can_apply.py",),
     "infra/policies/files/conditions.py": (
-        "tests/infra/policies/files/test_conditions.py",
-        "tests/infra/policies/files/test_can_apply.py",
+        f"{_FILES_TESTS}/test_conditions.py",
+        f"{_FILES_TESTS}/test_can_apply.py",
     ),
-    "infra/policies/files/known_names.py": ("tests/infra/policies/files/test_known_names.py",),
-    "infra/policies/files/grants.py": ("tests/infra/policies/files/test_grants.py",),
+    "infra/policies/files/known_names.py": (f"{_FILES_TESTS}/test_known_names.py",),
+    "infra/policies/files/grants.py": (f"{_FILES_TESTS}/test_grants.py",),
     "infra/policies/store/update_order.py": ("tests/infra/policies/store/test_update_order.py",),
     f"{_PERMISSIONS}/tokens.py": _OF_TOKENS,
     f"{_PERMISSIONS}/claims.py": (f"{_PERMISSIONS_TESTS}/test_claims.py",),
@@ -414,8 +434,16 @@ _DEVICE_SDK: Final[dict[str, tuple[str, ...]]] = {
     ),
     f"{_DEVICE}/store/database.py": (f"{_DEVICE_TESTS}/store/test_store_file.py",),
     f"{_DEVICE}/store/transaction.py": (*_COMMANDS_ON_A_STORE, f"{_DEVICE_TESTS}/store"),
-    f"{_DEVICE}/commands/inbox.py": _COMMANDS_ON_A_STORE,
-    f"{_DEVICE}/commands/admission.py": _COMMANDS_ON_A_STORE,
+    f"{_DEVICE}/commands/inbox.py": (
+        *_COMMANDS_ON_A_STORE,
+        f"{_DEVICE_TESTS}/commands/test_cancel.py",
+        f"{_DEVICE_TESTS}/commands/test_begun.py",
+        f"{_DEVICE_TESTS}/commands/test_execution.py",
+    ),
+    f"{_DEVICE}/commands/admission.py": (
+        *_COMMANDS_ON_A_STORE,
+        f"{_DEVICE_TESTS}/commands/test_cancel.py",
+    ),
     f"{_DEVICE}/commands/receiver.py": (
         f"{_DEVICE_TESTS}/commands/test_messages_off_the_wire.py",
         f"{_DEVICE_TESTS}/commands/test_message_flood.py",
@@ -475,6 +503,13 @@ _DEVICE_SDK: Final[dict[str, tuple[str, ...]]] = {
     f"{_DEVICE}/trust/policy.py": (f"{_DEVICE_TESTS}/trust/test_threats.py",),
     f"{_DEVICE}/trust/root.py": (f"{_DEVICE_TESTS}/trust/test_threats.py",),
     f"{_DEVICE}/trust/signing.py": (f"{_DEVICE_TESTS}/trust/test_threats.py",),
+    f"{_DEVICE}/files.py": (f"{_DEVICE_TESTS}/test_files.py",),
+    f"{_DEVICE}/states/listener.py": (f"{_DEVICE_TESTS}/states/test_listener.py",),
+    f"{_DEVICE}/enrollment/move.py": (f"{_DEVICE_TESTS}/enrollment/test_move.py",),
+    f"{_DEVICE}/downloads/jobs.py": (
+        f"{_DEVICE_TESTS}/downloads/test_jobs.py",
+        f"{_DEVICE_TESTS}/downloads/test_job_fault.py",
+    ),
     f"{_DEVICE}/guard.py": (f"{_DEVICE_TESTS}/test_guard.py",),
     f"{_DEVICE}/clock.py": (f"{_DEVICE_TESTS}/test_agent.py", "-k", "clock"),
     f"{_DEVICE}/downloads/retry.py": (f"{_DEVICE_TESTS}/downloads/test_rules.py",),
@@ -620,6 +655,10 @@ EQUIVALENT: Final[dict[str, dict[str, str]]] = {
         "BegunMarks._give_up: `self._handle >= 0` -> `(self._handle > 0)`": "likewise",
     },
     f"{_DEVICE}/downloads/partial_file.py": {
+        "PartialFile.recover: `length >= reaches and self._hashed < self.entry.prefix`"
+        " -> `(length >= reaches or self._hashed < self.entry.prefix)`": (
+            "what is read of a file that is too short is not believed, and hashed anew"
+        ),
         "PartialFile.recover: `self._hashed < self.entry.prefix`"
         " -> `(self._hashed <= self.entry.prefix)`": "one more read, of nothing, which ends it",
         "PartialFile.accept: `time.monotonic() - self._saved_at >= _CHECKPOINT_SECONDS`"

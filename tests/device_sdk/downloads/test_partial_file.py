@@ -165,3 +165,29 @@ def test_a_disks_error_is_told_in_its_own_words():
         with pytest.raises(DownloadRefusedError) as caught, disk_trouble("write it"):
             raise error
         assert str(caught.value) == f"cannot write it: {words}"
+
+
+def test_what_the_prefix_has_reached_is_no_range_any_more(tmp_path: Path):
+    """An empty one would be no journal: all that it says would be fetched again."""
+    piece = memoryview(bytes(MIB))
+    with opened(tmp_path) as partial:
+        for at in (MIB, 0):
+            partial.write(at, piece)
+            partial.accept(at, piece)
+        while partial.catch_up():
+            pass
+        partial.checkpoint()
+    kept = ProgressJournal(tmp_path, "key").read()
+    assert kept is not None
+    assert (kept.prefix, kept.beyond) == (2 * MIB, ())
+
+
+def test_a_whole_step_is_kept_as_it_comes(tmp_path: Path):
+    """Not one piece later."""
+    step = checkpoint_step(SIZE, most=LIMITS.checkpoint_bytes)
+    with opened(tmp_path) as partial:
+        partial.write(0, memoryview(bytes(step)))
+        partial.accept(0, memoryview(bytes(step)))
+        kept = ProgressJournal(tmp_path, "key").read()
+    assert kept is not None
+    assert kept.prefix == step

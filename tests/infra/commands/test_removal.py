@@ -356,10 +356,10 @@ class Tables:
 
 def test_rows_that_a_table_leaves_over_are_asked_for_again() -> None:
     """Until none is left, after a pause each time; those of others stay, in whatever table."""
-    own = [f"acme--{number:02}" for number in range(32)]
+    own = [f"acme--{number:02}" for number in range(42)]
     tables = Tables({"cedarfleet-a": [*own, "acme-two--1"], "cedarfleet-b": ["x"], "else": [*own]})
     account = Account(client=lambda _: tables, region="eu-central-1")
     patience = Patience(pause=tables.waited.append)
-    assert remove_rows(account, ACME, patience=patience) == {"cedarfleet-a": 32, "cedarfleet-b": 0}
+    assert remove_rows(account, ACME, patience=patience) == {"cedarfleet-a": 42, "cedarfleet-b": 0}
     assert tables.rows == {"cedarfleet-a": ["acme-two--1"], "cedarfleet-b": ["x"], "else": own}
-    assert tables.waited == [1.0, 1.0], "twice in the first batch of 25, never in the second of 7"
+    assert tables.waited == [1.0] * 3, "twice in the batch of 25, and once in that of 17"
