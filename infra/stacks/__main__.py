@@ -10,9 +10,8 @@ from infra import names
 from infra.stacks.config import stack_file
 from infra.stacks.config.platform import PlatformConfig
 from infra.stacks.config.reading import ConfigError
-from infra.stacks.config.tenant import TenantConfig
 from infra.stacks.config.tenants import check_region
-from infra.stacks.config.terms import terms_of, tiers_of
+from infra.stacks.config.terms import tiers_asked
 from infra.stacks.platform_stack.stack import stamp_platform
 from infra.stacks.tenant_stack.stack import stamp_tenant
 
@@ -37,10 +36,8 @@ def main() -> None:
     if kind == "platform":
         stamp_platform(PlatformConfig.read(file, asked_for, region=region), region=region)
     else:
-        tenant = TenantConfig.read(file, asked_for, tenant=stack, root=root)
         check_region(root, file, region)
-        terms = terms_of(stack, tenant, tiers_of(root))
-        stamp_tenant(stack, tenant, terms=terms, region=region, root=root)
+        stamp_tenant(stack, asked_for, tiers=tiers_asked(root), region=region, root=root)
 
 
 main()

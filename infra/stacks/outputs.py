@@ -94,16 +94,51 @@ class PlatformOutputs(_Outputs):
         """
         stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{names.PLATFORM_STACK}"
         reference = pulumi.StackReference("platform", stack_name=stack)
-        found: dict[str, pulumi.Output[Any]] = {
-            one.name: reference.require_output(one.name)
-            if one.metadata.get("for_tenants", True)
-            else reference.get_output(one.name)
-            for one in fields(cls)
-        }
+        return cls._checked(
+            {
+                one.name: reference.require_output(one.name)
+                if one.metadata.get("for_tenants", True)
+                else reference.get_output(one.name)
+                for one in fields(cls)
+            },
+            region=region,
+            cell=cell,
+        )
+
+    @classmethod
+    def known(cls, outputs: pulumi.Input[dict[str, Any]], *, region: str, cell: str) -> Self:
+        """The platform stack's outputs, as a mapping that somebody has.
+
+        Args:
+            outputs: name -> value; one that a tenant needs and that is not there fails what needs
+                it, by its name.
+            region: as in ``read``.
+            cell: as in ``read``.
+        """
+        found = pulumi.Output.from_input(outputs)
+
+        def one_of(name: str, *, needed: bool) -> pulumi.Output[Any]:
+            return found.apply(lambda all_of: _taken(all_of, name, needed=needed))
+
+        return cls._checked(
+            {
+                one.name: one_of(one.name, needed=one.metadata.get("for_tenants", True))
+                for one in fields(cls)
+            },
+            region=region,
+            cell=cell,
+        )
+
+    @classmethod
+    def _checked(cls, found: dict[str, pulumi.Output[Any]], *, region: str, cell: str) -> Self:
         found["region"] = pulumi.Output.all(found["region"], found["cell"]).apply(
             lambda known: _same(region=known[0], cell=known[1], asked=(region, cell))
         )
         return cls(**found)
+
+    def as_mapping(self) -> pulumi.Output[dict[str, Any]]:
+        """Name -> value."""
+        return pulumi.Output.all(**{one.name: getattr(self, one.name) for one in fields(self)})
 
     @property
     def arns(self) -> pulumi.Output[names.Arns]:
@@ -111,6 +146,12 @@ class PlatformOutputs(_Outputs):
         return pulumi.Output.all(self.region, self.account_id).apply(
             lambda known: names.Arns(region=known[0], account_id=known[1])
         )
+
+
+def _taken(outputs: dict[str, Any], name: str, *, needed: bool) -> Any:
+    if needed and outputs.get(name) is None:
+        raise ConfigError(f"the platform's stack has no output `{name}`: stamp it first")
+    return outputs.get(name)
 
 
 def _same(*, region: str, cell: str | None, asked: tuple[str, str]) -> str:
@@ -158,7 +199,7 @@ class TenantOutputs(_Outputs):
     console_client_id: pulumi.Output[str]
     cli_client_id: pulumi.Output[str]
     agent_client_id: pulumi.Output[str]
-    machine_clients: dict[str, pulumi.Output[str]]
+    machine_clients: pulumi.Output[dict[str, str]]
     machine_secrets: pulumi.Output[dict[str, str]]
     sign_in_url: pulumi.Output[str]
     policy_store_id: pulumi.Output[str]

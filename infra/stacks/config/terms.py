@@ -55,12 +55,25 @@ def tiers_of(root: Path) -> dict[str, Tier]:
     Raises:
         ConfigError: one is not of its form.
     """
+    return tiers_in(tiers_asked(root))
+
+
+def tiers_asked(root: Path) -> Any:
+    """What the platform's file says of tiers, as it stands there."""
     try:
         document = stack_file.load(root, names.PLATFORM_STACK)
     except FileNotFoundError:
         return {}
     asked: Any = document.get(_PLATFORM)
-    found = cast("dict[str, Any]", asked).get("tiers", {}) if isinstance(asked, dict) else {}
+    return cast("dict[str, Any]", asked).get("tiers", {}) if isinstance(asked, dict) else {}
+
+
+def tiers_in(found: Any) -> dict[str, Tier]:
+    """The tiers that something like the platform's file says.
+
+    Raises:
+        ConfigError: one is not of its form.
+    """
     where = f"{stack_file.shown(names.PLATFORM_STACK)}: {_PLATFORM}"
     return read(_OfPlatform, where, {"tiers": found}).tiers
 

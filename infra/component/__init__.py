@@ -1,0 +1,1 @@
+"""Pulumi's plugin of the tenant's component (docs/operations.md)."""
