@@ -45,3 +45,9 @@ def door(made_door: AnsweredDoor) -> AnsweredDoor:
     made_door.calls.clear()
     made_door.answer = lambda _: {}
     return made_door
+
+
+@pytest.fixture
+def new_door() -> AnsweredDoor:
+    """A door that has assumed no role yet, for what counts those."""
+    return AnsweredDoor(AWS)

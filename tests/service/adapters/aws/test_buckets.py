@@ -35,15 +35,15 @@ def taken(call: Call) -> dict[str, Any]:
     return {"Attributes": {"full_at": values.get(":full", {"N": str(NOW)})}}
 
 
-def test_a_tenants_bucket_is_reached_by_its_own_role(door: AnsweredDoor, acme: Tenant) -> None:
+def test_a_tenants_bucket_is_reached_by_its_own_role(new_door: AnsweredDoor, acme: Tenant) -> None:
     """What the account shares lies where no tenant's role reaches: the service asks itself."""
-    door.answer = taken
-    roles = door.line.roles
+    new_door.answer = taken
+    roles = new_door.line.roles
     for tenant, key, assumed in ((None, "budget#requests", 0), (acme, "acme--budget#requests", 1)):
         before = len(roles)
-        granted = take(door, tenant)
+        granted = take(new_door, tenant)
         assert granted == Grant(tokens=5, full_at=NOW + 5 * RATE.token)
-        assert door.calls[-1].arguments["Key"]["thing"] == {"S": key}
+        assert new_door.calls[-1].arguments["Key"]["thing"] == {"S": key}
         assert len(roles) - before == assumed, key
 
 

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from tests.service.adapters.aws.answered_line import AnsweredDoor
 
 
-def test_a_day_is_told_as_the_workers_role_lets(door: AnsweredDoor, acme: Tenant) -> None:
+def test_a_day_is_told_as_the_workers_role_lets(new_door: AnsweredDoor, acme: Tenant) -> None:
     """By the worker itself, with source and type that its role names, and the day's own JSON."""
-    door.answer = lambda _: {"FailedEntryCount": 0, "Entries": [{"EventId": "e"}]}
-    asyncio.run(EventBridgeUsageEvents(aws=door).tell(acme, USAGE))
-    [call] = door.calls
-    assert door.line.roles == []
+    new_door.answer = lambda _: {"FailedEntryCount": 0, "Entries": [{"EventId": "e"}]}
+    asyncio.run(EventBridgeUsageEvents(aws=new_door).tell(acme, USAGE))
+    [call] = new_door.calls
+    assert new_door.line.roles == []
     [entry] = call.arguments["Entries"]
     meant = USAGE_ALONE["ForAllValues:StringEquals"]
     assert [entry["Source"]] == meant["events:source"]
