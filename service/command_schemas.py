@@ -45,6 +45,8 @@ _PLAIN: Final = frozenset(
     }
 )
 _KEYWORDS: Final = _ONE | _MANY | _NAMED | _PLAIN | {"$defs", "$ref"}
+# JSON Schema 2020-12, Validation, 6.1.1.
+_TYPES: Final = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
 _REFERENCE: Final = "#/$defs/"
 
 
@@ -200,6 +202,7 @@ def _check_one(path: str, schema: Mapping[str, Any]) -> None:
             raise SchemaError(_at(path, keyword[:_SHOWN]), f"is no keyword that may be used{meant}")
         if keyword in {"$defs", "$schema"} and path:
             raise SchemaError(_at(path, keyword), "may stand in the outermost schema alone")
+    _check_types(path, schema.get("type", []))
     named = schema.get("patternProperties", {})
     patterns = [schema["pattern"]] if "pattern" in schema else []
     patterns += list(cast("dict[str, Any]", named)) if isinstance(named, dict) else []
@@ -212,6 +215,17 @@ def _check_one(path: str, schema: Mapping[str, Any]) -> None:
                 "must be a regular expression without look-around and back-references, that is"
                 " small when it is compiled",
             ) from error
+
+
+def _check_types(path: str, types: object) -> None:
+    """Say it in words: the library's are of the keywords of the schema of schemas."""
+    for one in cast("list[object]", types) if isinstance(types, list) else [types]:
+        if one not in _TYPES:
+            near = get_close_matches(str(one), sorted(_TYPES), n=1)
+            meant = f"; did you mean `{near[0]}`?" if near else ""
+            raise SchemaError(
+                _at(path, "type"), f"must be one of {', '.join(sorted(_TYPES))}{meant}"
+            )
 
 
 def _told(error: jsonschema_rs.ValidationError) -> Iterator[tuple[str, str]]:

@@ -18,6 +18,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra import names
+from infra.commands import aws_failure
 from infra.commands.account import Account
 from infra.commands.restoring import files, tables
 from infra.commands.restoring.tables import TABLES, RestoreError
@@ -92,7 +93,7 @@ def run(options: argparse.Namespace, *, root: Path) -> int:
         account = Account.of(boto3.Session(region_name=here))
         return does[options.verb](options, account)
     except (BotoCoreError, ClientError, ConfigError, RestoreError, SuspensionError) as error:
-        sys.stderr.write(f"{options.verb}: {error}\n")
+        sys.stderr.write(f"{options.verb}: {aws_failure.words(error)}\n")
         return 1
 
 

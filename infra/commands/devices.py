@@ -20,9 +20,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cedarfleet_device import wire
 
 from infra import names
-from infra.commands import moves, revocation
+from infra.commands import aws_failure, moves, revocation
 from infra.commands.device_rows import DeviceTable
 from infra.commands.registry_things import Thing, things_of
+from infra.stacks.config.tenants import region
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -91,9 +92,9 @@ def add_arguments(verbs: Mapping[str, argparse.ArgumentParser]) -> None:
 
 def run(options: argparse.Namespace, *, root: Path) -> int:
     """Do what was asked for, or say on the standard error what is wrong."""
-    del root
     try:
-        session = boto3.Session(region_name=os.environ.get("AWS_REGION"))
+        here = os.environ.get("AWS_REGION") or region(root, names.PLATFORM_STACK)
+        session = boto3.Session(region_name=here)
         iot = session.client("iot", config=_PATIENT)
         table = DeviceTable(
             client=session.client("dynamodb"),
@@ -113,7 +114,7 @@ def run(options: argparse.Namespace, *, root: Path) -> int:
         if options.metric:
             _count(session.client("cloudwatch"), options.tenant, len(found))
     except (BotoCoreError, ClientError) as error:  # no credentials, no network, not allowed
-        sys.stderr.write(f"cannot {_ATTEMPTS[options.verb]}: {error}\n")
+        sys.stderr.write(f"cannot {_ATTEMPTS[options.verb]}: {aws_failure.words(error)}\n")
         return 1
     for line in found:
         _say(line)

@@ -19,6 +19,7 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra import names
+from infra.commands import aws_failure
 from infra.commands.account import Account
 from infra.stacks.config.limits import ImageTag
 from infra.stacks.config.reading import ConfigError
@@ -76,7 +77,7 @@ def run(options: argparse.Namespace, *, root: Path) -> int:
         ecr = Account.of(boto3.Session(region_name=here)).client("ecr")
         push(ecr, options.tag, root=root, accept=options.accept, builder=Builder(run=_run))
     except (BotoCoreError, ClientError, ConfigError, ImageError) as error:
-        sys.stderr.write(f"push: {error}\n")
+        sys.stderr.write(f"push: {aws_failure.words(error)}\n")
         return 1
     return 0
 

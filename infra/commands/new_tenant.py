@@ -14,6 +14,7 @@ import yaml
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra import names
+from infra.commands import aws_failure
 from infra.commands.policies import TABLE
 from infra.policies import PolicyError, load
 from infra.policies.store import deployed
@@ -163,7 +164,7 @@ def invite(options: argparse.Namespace, *, root: Path) -> int:
             UserPoolId=pool, Username=options.email, GroupName=options.into
         )
     except (NotDeployedError, BotoCoreError, ClientError) as error:
-        sys.stderr.write(f"invite {options.email}: {error}\n")
+        sys.stderr.write(f"invite {options.email}: {aws_failure.words(error)}\n")
         return 1
     _say(f"{options.email} is one of the {options.into}; a group counts from the next sign-in on")
     return 0

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from infra import names
+from infra.commands import aws_failure
 from infra.policies.cases import matrix
 from infra.policies.cases.cases import CaseEvaluator, read
 from infra.policies.cases.reference_fleet import ReferenceFleet
@@ -39,8 +40,10 @@ from infra.stacks.config.tenants import (
     check_commands,
     configured,
     of_tenant,
+    platform_problems,
     prefixes_twice,
     region,
+    stray,
     tenants,
 )
 from service.cedar.binding import THIS_TENANT
@@ -51,11 +54,6 @@ if TYPE_CHECKING:
 
 TABLE: Final = "CEDARFLEET_TENANTS_TABLE"  # the service's setting of the same name
 UNREACHED: Final = 3  # argparse's own is 2
-_NO_CREDENTIALS: Final = (
-    "no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; for the "
-    'cloud of `make up`, which sets all that is needed: eval "$(python -m infra.local.aws '
-    'environment)"'
-)
 GROUP: Final = "policies"
 ABOUT: Final = "The policies of the tenants."
 VERBS: Final = {
@@ -115,8 +113,7 @@ def run(options: argparse.Namespace, *, root: Path) -> int:  # noqa: PLR0911 - o
     except (PolicyError, ConfigError, NotDeployedError, NotReadableError) as error:
         return _report([str(error)])
     except (BotoCoreError, ClientError) as error:  # no credentials, no network, not allowed
-        words = _NO_CREDENTIALS if isinstance(error, NoCredentialsError) else error
-        return _report([f"cannot read what is deployed: {words}"])
+        return _report([f"cannot read what is deployed: {aws_failure.words(error)}"])
 
 
 def _check(root: Path) -> int:
@@ -162,6 +159,8 @@ def _problems(root: Path) -> Iterator[str]:
             except (PolicyError, ConfigError) as error:
                 yield str(error)
         yield from prefixes_twice(root)
+        yield from platform_problems(root)
+        yield from stray(root)
         try:
             yield from map(str, CaseEvaluator(root / "policies").problems())
         except PolicyError as error:

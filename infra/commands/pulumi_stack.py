@@ -19,6 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pulumi import automation
 
 from infra import names
+from infra.commands import aws_failure
 from infra.commands.stack_run import DRIFTED
 from infra.policies import load
 from infra.policies.cases.reference_fleet import ReferenceFleet
@@ -74,7 +75,8 @@ def main(arguments: list[str] | None = None) -> int:
             _complain(str(error))
             return 1
         except (BotoCoreError, ClientError) as error:
-            _complain(f"{given.verb} {given.stack}: cannot read what is deployed: {error}")
+            why = aws_failure.words(error)
+            _complain(f"{given.verb} {given.stack}: cannot read what is deployed: {why}")
             return 1
     return 0
 

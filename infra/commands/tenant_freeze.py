@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.commands import freezing, selection
+from infra.commands import aws_failure, freezing, selection
 from infra.commands.account import Account
 from infra.commands.freezing import FreezeError
 from infra.commands.suspension import SuspensionError
@@ -50,7 +50,7 @@ def run(options: argparse.Namespace, *, root: Path) -> int:
         account = Account.of(session)
         by = account.caller
     except (BotoCoreError, ClientError) as error:
-        sys.stderr.write(f"{options.verb}: {error}\n")
+        sys.stderr.write(f"{options.verb}: {aws_failure.words(error)}\n")
         return 1
 
     def once(tenant: str) -> bool:

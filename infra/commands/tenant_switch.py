@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.commands import life_events, selection, suspension
+from infra.commands import aws_failure, life_events, selection, suspension
 from infra.commands.account import Account
 from infra.commands.file_lines import FileStyleError, mark
 from infra.commands.life_events import Happened, LifeEvent, NotToldError
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace, *, root: Path) -> int:
         account = Account.of(session)
         by = account.caller
     except (BotoCoreError, ClientError) as error:
-        sys.stderr.write(f"{options.verb}: {error}; nothing is changed\n")
+        sys.stderr.write(f"{options.verb}: {aws_failure.words(error)}; nothing is changed\n")
         return 1
 
     def once(tenant: str) -> bool:
@@ -78,7 +78,8 @@ def run(options: argparse.Namespace, *, root: Path) -> int:
             BotoCoreError,
             ClientError,
         ) as error:
-            sys.stderr.write(f"{options.verb} {tenant}: {error}; it may be repeated\n")
+            why = aws_failure.words(error)
+            sys.stderr.write(f"{options.verb} {tenant}: {why}; it may be repeated\n")
             return False
 
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:

@@ -12,7 +12,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra import names
-from infra.commands import selection
+from infra.commands import aws_failure, selection
 from infra.commands.account import Account
 from infra.stacks.config.tenants import region
 
@@ -62,7 +62,7 @@ def run(options: argparse.Namespace, *, root: Path) -> int:
         account = Account.of(session)
         days = [day for tenant in wanted for day in _days(account, tenant, since, until)]
     except (UsageError, BotoCoreError, ClientError) as error:
-        sys.stderr.write(f"usage: {error}\n")
+        sys.stderr.write(f"usage: {aws_failure.words(error)}\n")
         return 1
     for line in map(json.dumps, days) if options.json else _table(days):
         sys.stdout.write(f"{line}\n")

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from infra.commands import (
+    aws_failure,
     new_tenant,
     rings,
     run_report,
@@ -174,7 +175,7 @@ def _move(options: argparse.Namespace, root: Path) -> int:
     try:
         stamps = tier_move.begin(options, root=root, account=Account.stamped_by(engine, root))
     except (BotoCoreError, ClientError) as error:
-        sys.stderr.write(f"move {options.tenant}: {error}; it may be repeated\n")
+        sys.stderr.write(f"move {options.tenant}: {aws_failure.words(error)}; it may be repeated\n")
         return 1
     if not stamps:
         return 0
@@ -230,7 +231,7 @@ def _run(options: argparse.Namespace, root: Path) -> int:
     try:
         around = None if options.verb == "drift" else AfterStamping.of(engine, root)
     except (BotoCoreError, ClientError) as error:
-        sys.stderr.write(f"{options.verb}: {error}; nothing is begun\n")
+        sys.stderr.write(f"{options.verb}: {aws_failure.words(error)}; nothing is begun\n")
         return 1
     accepts = options.accept if options.verb == "up" else True
     with _Progress(report) as progress:

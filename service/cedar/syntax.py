@@ -9,6 +9,7 @@ and what is missing there is what makes the text parse.
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from cedarpy import PolicySet
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _LEXEME: Final = re.compile(r'//[^\n]*|"(?:[^"\\\n]|\\.)*"|::|==|!=|<=|>=|&&|\|\||[?@]?\w+|[^\s\w]')
 # Brackets in brackets: at about 1000 Cedar's parser overflows the process's stack.
 _MAX_NESTING: Final = 100
+_NOT_HERE: Final = "unexpected token"
 _TOO_EARLY: Final = "unexpected end of input"
 _CLOSES: Final = {"(": ")", "{": "}", "[": "]"}
 # What other languages, or a word processor, write in the place of Cedar's.
@@ -43,6 +45,18 @@ _WRITTEN: Final = {
     "\N{RIGHT DOUBLE QUOTATION MARK}": '"',
 }
 _MISSING: Final = (";", ",", "{", "(", "&&", "when {")
+# Cedar's own words, functions and methods (source: Cedar policy language guide, "Grammar
+# specification" and "Operators and functions").
+_WORDS: Final = (
+    *("permit", "forbid", "when", "unless", "principal", "action", "resource", "context"),
+    *("in", "is", "has", "like", "if", "then", "else", "true", "false"),
+    *("contains", "containsAll", "containsAny", "isEmpty", "hasTag", "getTag"),
+    *("ip", "isIpv4", "isIpv6", "isLoopback", "isMulticast", "isInRange"),
+    *("decimal", "lessThan", "lessThanOrEqual", "greaterThan", "greaterThanOrEqual"),
+    *("datetime", "duration", "offset", "durationSince", "toDate", "toTime"),
+    *("toMilliseconds", "toSeconds", "toMinutes", "toHours", "toDays"),
+)
+_NAMED: Final = re.compile(r"`(\w+)`|: (\w+)$")
 
 
 def too_deep(text: str) -> tuple[int, str] | None:
@@ -75,13 +89,27 @@ def syntax_error(text: str, words: str) -> tuple[int, str]:
     at = _first_wrong(text, [match.end() for match in lexemes])
     if at == len(lexemes):
         line = _line(text, max(len(text.rstrip()) - 1, 0))
-        return line, _missing_at_the_end(text, lexemes) or words
+        missing = _missing_at_the_end(text, lexemes)
+        return (line, missing) if missing else _misspelt(text, lexemes, line, words)
     # What should end a policy or an expression is missed only at the word after the next one.
     for repair in (_added, _otherwise):
         for place in (at, at - 1):
             if place >= 0 and (found := repair(text, lexemes, place)) is not None:
                 return found
-    return _line(text, lexemes[at].start()), words
+    # A token is unexpected where it stands; what else Cedar names may stand anywhere.
+    after = lexemes[max(at - 1, 0) :] if words.startswith(_NOT_HERE) else lexemes
+    return _misspelt(text, after, _line(text, lexemes[at].start()), words)
+
+
+def _misspelt(text: str, lexemes: list[re.Match[str]], line: int, words: str) -> tuple[int, str]:
+    """Cedar's words, at the first word of the text that they name, with what it may have meant."""
+    named = [one or other for one, other in _NAMED.findall(words)]
+    for lexeme in lexemes:
+        if lexeme[0] in named:
+            near = get_close_matches(lexeme[0].lower(), _WORDS, n=1)
+            meant = f"; did you mean `{near[0]}`?" if near and near[0] != lexeme[0] else ""
+            return _line(text, lexeme.start()), words + meant
+    return line, words
 
 
 def _spelt_otherwise(text: str, lexemes: list[re.Match[str]]) -> tuple[int, str] | None:

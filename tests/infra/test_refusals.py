@@ -46,7 +46,7 @@ def test_a_bad_policy_stops_the_stamping_before_anything_is_made(project: Projec
         (
             "commands",
             {"reboot": "Destroy"},
-            r"Pulumi\.umbrella\.yaml: cedarfleet:tenant\.commands\.reboot: the schema",
+            r"Pulumi\.umbrella\.yaml: cedarfleet:tenant\.commands\.reboot: `Destroy` is no action",
         ),
         (
             "policies",
@@ -129,7 +129,7 @@ def with_end(project: Project, until: str) -> Engine:
     grant = f"""
       - id: visit
         template: technician-for-line
-        principal: Fleet::User::"0b6e"
+        principal: Fleet::User::"a3d4e8b2-70f1-7093-1c5e-8c1d2f3a4b5c"
         resource: Fleet::DeviceGroup::"line-press"
         until: {until}
 """

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.commands import stack_run, suspension
+from infra.commands import aws_failure, stack_run, suspension
 from infra.commands.account import Account
 from infra.commands.file_lines import FileStyleError, mark
 from infra.commands.life_events import NotToldError
@@ -155,7 +155,7 @@ def offboard(options: argparse.Namespace, *, root: Path) -> int:
         StackError,
         SuspensionError,
     ) as error:
-        sys.stderr.write(f"offboard {tenant}: {error}; it may be repeated\n")
+        sys.stderr.write(f"offboard {tenant}: {aws_failure.words(error)}; it may be repeated\n")
         return 1
     return 0 if nothing_left else 1
 

@@ -15,7 +15,7 @@ import boto3
 from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.commands import moves, selection
+from infra.commands import aws_failure, moves, selection
 from infra.commands.account import Account
 from infra.commands.suspension import SuspensionError
 from infra.commands.tenant_archive.archive import Archive, ArchiveError, Workshop, sha256_of
@@ -80,7 +80,9 @@ def bring(options: argparse.Namespace, *, root: Path) -> int:
         ClientError,
         moves.ExportError,
     ) as error:
-        sys.stderr.write(f"import {tenant}: {error}; it may be repeated, and goes on\n")
+        sys.stderr.write(
+            f"import {tenant}: {aws_failure.words(error)}; it may be repeated, and goes on\n"
+        )
         return 1
     return 0
 
@@ -99,7 +101,8 @@ def export(options: argparse.Namespace, *, root: Path) -> int:
             exported(tenant, account, options.to.resolve(), root=root, say=_say)
         # The others are written all the same.
         except (ArchiveError, SuspensionError, BotoCoreError, ClientError) as error:
-            sys.stderr.write(f"export {tenant}: {error}; it may be repeated, and goes on\n")
+            why = aws_failure.words(error)
+            sys.stderr.write(f"export {tenant}: {why}; it may be repeated, and goes on\n")
             code = 1
     return code
 

@@ -18,13 +18,13 @@ LINE_WIDTH: Final = 120
 def unformatted(root: Path) -> Iterator[tuple[Path, str]]:
     """Every policy file below ``root``, the project's folder, of another form, with its right form.
 
-    A file that does not parse is left out: that is for ``load`` to say, with the line.
+    A file that does not parse, or is no text, is left out: ``load`` says that, with the line.
     """
     for path in policy_files(root):
-        text = path.read_text(encoding="utf-8")
         try:
+            text = path.read_text(encoding="utf-8")
             formatted = format_policies(text, line_width=LINE_WIDTH)
-        except ValueError:
+        except ValueError:  # of a text that is not UTF-8 too
             continue
         if formatted != text:
             yield path, formatted

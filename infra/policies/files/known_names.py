@@ -169,7 +169,10 @@ class KnownNames:
         if all(tags is not None and key not in tags for tags in known):
             tags = frozenset[str]().union(*filter(None, known))
             where = self._worded(types, expression_text(operand["left"]))
-            self._unknown(f"the schema has no tag `{key}` for {where}", key, tags, f'"{key}"')
+            words, beside = f"the schema has no tag `{key}` for {where}", ""
+            if self._schema.tags_listed(types):
+                beside = "; `tags` of the tenant's file lists more"
+            self._unknown(words, key, tags, f'"{key}"', end=beside)
 
     def _types(self, node: Mapping[str, Any]) -> list[Type]:
         """The types that an expression may have; empty where it is not followed."""

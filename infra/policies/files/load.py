@@ -145,10 +145,19 @@ def _read(folder: Path, base: Path, problems: list[Problem]) -> Iterator[Stateme
             problems.append(Problem(file=shown, line=0, words="only *.cedar files belong here"))
             continue
         try:
-            statement = parse(shown, path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            line = error.object.count(b"\n", 0, error.start) + 1
+            problems.append(Problem(file=shown, line=line, words="is not UTF-8: save it as UTF-8"))
+            continue
+        except OSError as error:
             problems.append(Problem(file=shown, line=0, words=f"cannot be read: {error}"))
             continue
+        if text.startswith("\N{BYTE ORDER MARK}"):
+            words = "begins with a byte order mark: save it as UTF-8 without one"
+            problems.append(Problem(file=shown, line=1, words=words))
+            continue
+        statement = parse(shown, text)
         if isinstance(statement, Problem):
             problems.append(statement)
             continue

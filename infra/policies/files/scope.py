@@ -32,6 +32,8 @@ def why_none(est: Mapping[str, Any], schema: Schema) -> str:
             return f"{role} is never {_wanted(est[variable])}, but {' or '.join(types)}"
     types = sorted({one.resource for one in asked})
     actions = sorted({one.action for one in asked})
+    if est["action"].get("entities") == []:
+        return "`action in []` names no action"
     if not actions:
         return "its action is a group of actions, which nobody asks for: write `action in`"
     return (
@@ -47,7 +49,7 @@ def _action(scope: Mapping[str, Any], action: str, schema: Schema) -> bool:
         case "==":
             return bool(scope["entity"]["id"] == action)
         case _:
-            named = scope.get("entities") or [scope["entity"]]
+            named = scope["entities"] if "entities" in scope else [scope["entity"]]
             return any(one["id"] in schema.actions[action] for one in named)
 
 

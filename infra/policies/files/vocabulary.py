@@ -148,6 +148,11 @@ class Schema:
             return named or None
         return None if lists.values is None else named | lists.values.get(key, frozenset())
 
+    def tags_listed(self, types: Iterable[Type]) -> bool:
+        """Whether a key of a tenant's file lists more tags of such an entity."""
+        entities = map(self._entity_type, types)
+        return any("tags_listed_as" in entity.get("annotations", {}) for entity in entities)
+
     def tag_type(self, of: Type) -> Type | None:
         """The type of an entity's tags, if it may have any."""
         return self._entity_type(of).get("tags")

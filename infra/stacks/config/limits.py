@@ -8,6 +8,8 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta
 
+from infra.stacks.config.reading import HIDDEN
+
 Text = Annotated[str, Meta(min_length=1)]
 
 # Ours: it stands in the registry's row, of which DynamoDB takes 400 KB.
@@ -157,6 +159,7 @@ SecretName = Annotated[
         pattern=r"\A[A-Za-z0-9/_+=.@:-]+\Z",
         max_length=2048,
         description="must be the name or ARN of a secret of Secrets Manager, never the secret",
+        extra={HIDDEN: True},
     ),
 ]
 OidcScope = Annotated[

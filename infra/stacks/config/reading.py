@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 MOMENT: Final = "2026-12-31T18:00:00+01:00"
 """An example, for messages."""
+HIDDEN: Final = "hidden"
+"""In a type's `extra`: what stands there may be a secret, so that no message repeats it."""
 
 # What the Pulumi CLI makes of an unquoted timestamp (source: pulumi sdk/go, config `object`: Go's
 # `time.Time.String`); the last word is a zone's name, or the offset again.
@@ -233,7 +235,8 @@ def _words_of_text(meta: msgspec.Meta | None, value: Any) -> str:
         return f"must be a text, is `{shown}`"
     if meta and meta.max_length is not None and len(value) > meta.max_length:
         return f"must have at most {meta.max_length} characters, has {len(value)}"
-    return f"{meta.description if meta else 'must be another text'}, is `{value}`"
+    words = (meta and meta.description) or "must be another text"
+    return words if meta and (meta.extra or {}).get(HIDDEN) else f"{words}, is `{value}`"
 
 
 def _unwrapped(kind: Any) -> tuple[Any, msgspec.Meta | None]:

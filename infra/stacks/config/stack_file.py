@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import yaml
 from yaml.composer import ComposerError
 
+from infra import names
+from infra.policies.files.vocabulary import told
 from infra.stacks.config.reading import MOMENT, ConfigError
 
 if TYPE_CHECKING:
@@ -16,6 +18,23 @@ if TYPE_CHECKING:
 
 
 REGION: Final = "aws:region"
+PROJECT: Final = "cedarfleet"
+# What the CLI itself reads and writes beside `config` (source: pulumi sdk/go/common/workspace,
+# `ProjectStack`).
+_KEYS: Final = frozenset(
+    {"config", "encryptedkey", "encryptionsalt", "environment", "secretsprovider"}
+)
+# A part of what PyYAML says -> what would be right.
+_SLIPS: Final = {
+    "'\\t'": "indent with blanks, a tab is none",
+    "mapping values are not allowed": (
+        "a text with `: ` in it stands in quotes, and a key begins in the column of those beside it"
+    ),
+    "<block mapping start>": "a key begins in the column of those beside it",
+    "'<block sequence start>'": "a list's entries begin in one column",
+    "that cannot start any token": "a text that begins with it stands in quotes",
+    "'<scalar>'": "a text with quotes in it stands in quotes whole",
+}
 
 
 class _EachKeyOnce(yaml.SafeLoader):
@@ -52,9 +71,9 @@ def load(root: Path, stack: str) -> dict[str, Any]:
         stack: its name.
 
     Raises:
-        ConfigError: no YAML, a key that stands twice, no `config`, or a date or time without its
-            offset that is not in quotes. YAML makes it one of UTC, and the CLI hands it on so:
-            nobody could tell any more that the offset was forgotten.
+        ConfigError: no UTF-8, no YAML, a key that stands twice, no `config`, or a date or time
+            without its offset that is not in quotes. YAML makes it one of UTC, and the CLI hands it
+            on so: nobody could tell any more that the offset was forgotten.
         FileNotFoundError: there is no such file.
     """
     file = shown(stack)
@@ -62,6 +81,9 @@ def load(root: Path, stack: str) -> dict[str, Any]:
         data: Any = yaml.load((root / file).read_text(encoding="utf-8"), _EachKeyOnce)  # noqa: S506 - a safe one
     except yaml.YAMLError as error:
         raise ConfigError(_no_yaml(file, error)) from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{file}:{line}: is not UTF-8: save it as UTF-8") from error
     config: Any = data.get("config") if isinstance(data, dict) else None
     if not isinstance(config, dict):
         raise ConfigError(f"{file}: must hold a mapping `config`")
@@ -72,6 +94,22 @@ def load(root: Path, stack: str) -> dict[str, Any]:
                 f"as {MOMENT}, and a text in quotes"
             )
     return cast("dict[str, Any]", config)
+
+
+def unknown_keys(root: Path, stack: str) -> Iterator[str]:
+    """Says of each key of a stack's file that nobody reads it.
+
+    Raises:
+        ConfigError: as `load`.
+    """
+    file, config = shown(stack), load(root, stack)
+    ours = f"{PROJECT}:{'platform' if stack == names.PLATFORM_STACK else 'tenant'}"
+    data = yaml.load((root / file).read_text(encoding="utf-8"), _EachKeyOnce)  # noqa: S506 - as above
+    for key in sorted(map(str, data.keys() - _KEYS)):
+        yield f"{file}: {key}: unknown key{told(key, _KEYS, has='known are')}"
+    for key in sorted(map(str, config.keys() - {ours, REGION})):
+        if key.partition(":")[0] in {PROJECT, key}:  # `aws:...` and others are a provider's own
+            yield f"{file}: config.{key}: unknown key{told(key, {ours, REGION}, has='known are')}"
 
 
 def _no_yaml(file: str, error: yaml.YAMLError) -> str:
@@ -85,7 +123,8 @@ def _no_yaml(file: str, error: yaml.YAMLError) -> str:
     words = f"{file}:{at.line + 1}: is not YAML: {error.problem} at column {at.column + 1}"
     if begun is not None and begun.line != at.line:
         words += f", {error.context} that begins in line {begun.line + 1}"
-    return words
+    meant = next((right for found, right in _SLIPS.items() if found in (error.problem or "")), None)
+    return f"{words}: {meant}" if meant else words
 
 
 def _without_offset(value: Any) -> Iterator[tuple[str, date]]:

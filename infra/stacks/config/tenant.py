@@ -1,8 +1,9 @@
 """What a tenant's stack file asks for: its types, and what they cannot say alone."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
 from cedarfleet_device import wire
 from msgspec import Meta, Struct
@@ -45,7 +46,12 @@ from infra.stacks.config.limits import (
 from infra.stacks.config.reading import ConfigError, WrongValueError, once, read
 from infra.stacks.config.sign_in import SignIn
 from infra.stacks.config.tiers import Rate
+from service.cedar.entities import USER
 from service.command_schemas import SchemaError, check_schema
+
+# Of a person `sub`, "the unique identifier (UUID)"; of a machine its app client's id (source:
+# Cognito developer guide, "Understanding the identity (ID) token"; API reference, ClientIdType).
+_USER: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[A-Za-z0-9]{20,128}")
 
 
 class OwnBudget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -184,7 +190,7 @@ class TenantConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 f"lines.{ROOT_GROUP}",
                 "every device is in this group already: name the line otherwise",
             )
-        for name, action in self.commands.items():
+        for name in self.commands:
             if name == wire.UPLOAD_LOGS:
                 raise WrongValueError(
                     f"commands.{name}",
@@ -193,7 +199,9 @@ class TenantConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 )
             if not wire.is_command_name(name):
                 raise WrongValueError(
-                    f"commands.{name}", f"must map a command to a Cedar action, is `{action}`"
+                    f"commands.{name}",
+                    "a command's name is a lower-case letter, then such, digits and `-`, at most "
+                    "64 characters",
                 )
         for machine, scopes in self.machines.items():
             once(f"machines.{machine}", scopes)
@@ -245,13 +253,19 @@ class TenantConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         for index, grant in enumerate(self.grants):
             for key in ("principal", "resource"):
                 try:
-                    known_entity(
+                    entity = known_entity(
                         getattr(grant, key),
                         groups=frozenset(self.groups),
                         lines=frozenset(self.lines),
                     )
                 except ValueError as error:
                     raise WrongValueError(f"grants[{index}].{key}", str(error)) from error
+                if entity.type == USER and _USER.fullmatch(entity.id) is None:
+                    raise WrongValueError(
+                        f"grants[{index}].{key}",
+                        f"`{entity.id}` is no `sub` of a person (a UUID, never an address or a "
+                        "name) and no client id of a machine",
+                    )
 
     @classmethod
     def read(cls, file: str, data: Any, *, tenant: str, root: Path) -> Self:

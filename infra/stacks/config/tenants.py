@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from infra import names
 from infra.policies import Grant, TenantPolicies
 from infra.policies.files.vocabulary import NAMESPACE, told
 from infra.stacks.config import stack_file
+from infra.stacks.config.platform import PlatformConfig
 from infra.stacks.config.reading import ConfigError
 from infra.stacks.config.tenant import TenantConfig
 from infra.stacks.config.terms import terms_of, tiers_of
+from service.domain.permissions import COMMANDING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,18 +103,75 @@ def check_region(root: Path, file: str, named: object) -> None:
 
 
 def check_commands(tenant: str, config: TenantConfig, bundle: PolicyBundle) -> None:
-    """See that each command of a tenant's file needs an action that the schema has.
+    """See that each command of a tenant's file needs an action that a command may.
 
     Raises:
         ConfigError: one needs another; nobody could ever send it.
     """
     actions: set[str] = set(json.loads(bundle.schema_json)[NAMESPACE]["actions"])
     for command, action in config.commands.items():
-        if action not in actions:
+        if action not in actions & COMMANDING:
+            why = "is no action of a command" if action in actions else "is no action"
             raise ConfigError(
-                f"{stack_file.shown(tenant)}: {_KEY}.commands.{command}: the schema has no action "
-                f"`{action}`{told(action, actions)}"
+                f"{stack_file.shown(tenant)}: {_KEY}.commands.{command}: `{action}` {why}"
+                f"{told(action, COMMANDING, has='there are')}"
             )
+
+
+def stray(root: Path) -> Iterator[str]:
+    """Says of what stands in `tenants/`, and in its files, that nobody would read it.
+
+    A forbid in a folder that no file names would silently not be there.
+    """
+    folder = root / "tenants"
+    files = [path for path in sorted(folder.iterdir()) if path.name.startswith("Pulumi.")]
+    for path in files:
+        shown = f"tenants/{path.name}"
+        if _STACK_FILE.fullmatch(path.name) is None:
+            yield f"{shown}: nobody reads it: the name of a stack's file is Pulumi.<stack>.yaml"
+    stacks = [match["stack"] for path in files if (match := _STACK_FILE.fullmatch(path.name))]
+    named: set[Path] = set()
+    for stack in stacks:
+        try:
+            yield from stack_file.unknown_keys(root, stack)
+            if stack != names.PLATFORM_STACK and (of := configured(root, stack).policies):
+                named.add((folder / of).resolve())
+        except ConfigError:  # said elsewhere
+            named.add((folder / stack / "policies").resolve())
+    for found in sorted({path.parent for path in folder.glob("*/policies/*")}):
+        if found.resolve() not in named:
+            shown = found.relative_to(folder).as_posix()
+            file = stack_file.shown(found.parent.name)
+            yield f"tenants/{shown}: no tenant has these policies: {file} lacks `policies: {shown}`"
+
+
+def platform_problems(root: Path) -> Iterator[str]:
+    """Says what is wrong with the platform's file, and of tenants that name another cell."""
+    file, key = stack_file.shown(names.PLATFORM_STACK), "cedarfleet:platform"
+    try:
+        document = stack_file.load(root, names.PLATFORM_STACK)
+        if lacks := [one for one in (stack_file.REGION, key) if one not in document]:
+            yield f"{file}: `config` must hold `{lacks[0]}`"
+            return
+        region = str(document[stack_file.REGION])
+        platform = PlatformConfig.read(file, document[key], region=region)
+    except FileNotFoundError:
+        yield f"{file}: no such file"
+        return
+    except ConfigError as error:
+        yield str(error)
+        return
+    for index, tenant in enumerate(platform.isolation_canary or ()):
+        if tenant not in (known := tenants(root)):
+            has = told(tenant, known, has="there are")
+            yield f"{file}: {key}.isolation_canary[{index}]: `{tenant}` has no file{has}"
+    for tenant in tenants(root):
+        with suppress(ConfigError):  # said elsewhere
+            if (cell := configured(root, tenant).cell) != platform.cell:
+                yield (
+                    f"{stack_file.shown(tenant)}: {_KEY}.cell: the platform of {file} is cell "
+                    f"`{platform.cell}`, the file asks for `{cell}`"
+                )
 
 
 def prefixes_twice(root: Path) -> Iterator[str]:

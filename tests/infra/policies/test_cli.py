@@ -86,9 +86,10 @@ def test_check_reads_more_than_policies(files: Path, capsys: pytest.CaptureFixtu
     )
     assert run("check", root=files) == 1
     command, page = capsys.readouterr().err.splitlines()
-    assert command.startswith(
-        "tenants/Pulumi.acme.yaml: cedarfleet:tenant.commands.reboot: the schema has no action "
-        "`OperatDevice`; did you mean `OperateDevice`? It has Administer, "
+    assert command == (
+        "tenants/Pulumi.acme.yaml: cedarfleet:tenant.commands.reboot: `OperatDevice` is no action; "
+        "did you mean `OperateDevice`? There are MaintainDevice, OperateDevice, SetParameters, "
+        "StopDevice"
     )
     assert page == (
         "tenants/Pulumi.globex.yaml: cedarfleet:tenant.sign_in.domain_prefix: `cedarfleet-acme` is "

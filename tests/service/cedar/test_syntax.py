@@ -72,3 +72,22 @@ def test_brackets_are_counted_as_they_are_open():
     assert parse("file", deep.replace("true", "(true)")) == Problem(
         file="file", line=3, words="brackets are nested more than 100 deep"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        (f"//\n{SCOPE.replace('permit', 'Permit')}\n;", 2, "Permit; did you mean `permit`?"),
+        (f"{SCOPE}\nwenn {{ true }}\n;", 2, "condition: wenn; did you mean `when`?"),
+        (f"{SCOPE}\nwhen {{ contxt.a\n}};", 2, "methods; did you mean `context`?"),
+        (f"{SCOPE}\nwhen {{ [1].contain(1)\n}};", 2, "method; did you mean `contains`?"),
+        ("permit (\nprincipal,\nactoin in [],\nresource);", 3, "did you mean `action`?"),
+        (f"{SCOPE}\nwhen {{ true && context\nhass a }};", 3, "`hass`; did you mean `has`?"),
+        (f"{SCOPE}\nwhen {{ zzz.a\n}};", 2, "has no fields or methods"),
+    ],
+)
+def test_misspelt_word_of_cedar_is_told_where_it_stands(text: str, line: int, words: str):
+    """With the nearest of Cedar's own, if one is near; Cedar's message alone has no line."""
+    found = parse("file", text)
+    assert isinstance(found, Problem)
+    assert (found.line, found.words.endswith(words)) == (line, True), found

@@ -114,7 +114,10 @@ def forbid(condition: str, *, resource: str = "resource is Fleet::Device") -> st
         ),
         (
             'resource.hasTag("building")',
-            "the schema has no tag `building` for Fleet::Device; it has certified_by, floor",
+            (
+                "the schema has no tag `building` for Fleet::Device; it has certified_by, floor; "
+                "`tags` of the tenant's file lists more"
+            ),
         ),
         (
             "principal is Fleet::Usr",

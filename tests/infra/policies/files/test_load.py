@@ -60,7 +60,7 @@ def test_everything_wrong_is_said_at_once(files: Path):
     (files / "policies" / "templates" / "break-glass.cedar").write_text("permit", encoding="utf-8")
     found = refusal(files, own="permit (", grants=(grant(template="nope"),))
     assert [problem.partition(": ")[0] for problem in found] == [
-        "policies/static/bytes.cedar",
+        "policies/static/bytes.cedar:1",
         "policies/static/tenant-guard.cedar.off",
         "policies/templates/break-glass.cedar:1",
         "tenants/acme/policies/mine.cedar:1",

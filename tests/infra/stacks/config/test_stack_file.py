@@ -75,6 +75,34 @@ def test_file_without_config_is_refused(tmp_path: Path, text: str, words: str) -
                 "after one that begins in line 2"
             ),
         ),
+        (
+            "config:\n\ta: 1\n",
+            (
+                ":2: is not YAML: found character '\\t' that cannot start any token at column 1: "
+                "indent with blanks, a tab is none"
+            ),
+        ),
+        (
+            "config:\n  a: b: c\n",
+            (
+                ":2: is not YAML: mapping values are not allowed here at column 7: a text with "
+                "`: ` in it stands in quotes, and a key begins in the column of those beside it"
+            ),
+        ),
+        (
+            'config:\n  a: "b" c\n',
+            (
+                ":2: is not YAML: expected <block end>, but found '<scalar>' at column 10: a text "
+                "with quotes in it stands in quotes whole"
+            ),
+        ),
+        (
+            "config:\n  a: @b\n",
+            (
+                ":2: is not YAML: found character '@' that cannot start any token at column 6: a "
+                "text that begins with it stands in quotes"
+            ),
+        ),
         ("config: {a: 1, a: 2}", ":1: is not YAML: the key `a` stands a second time at column 16"),
         ("config: \0", ": is not YAML: "),
     ],

@@ -81,8 +81,9 @@ def test_a_provider_that_none_could_use_is_refused(
     name: str, wrong: dict[str, Any], words: str
 ) -> None:
     """By its name, what it tells and where it is."""
-    with pytest.raises(ConfigError, match=words):
+    with pytest.raises(ConfigError, match=words) as refusal:
         tenant(changed(read_file("acme"), "sign_in.oidc", {name: OIDC | wrong}))
+    assert "is this one?" not in str(refusal.value)  # it may be the secret itself
 
 
 def test_who_has_providers_has_no_sign_in_calls() -> None:
@@ -175,9 +176,19 @@ def test_no_call_beside_the_page_signs_people_in() -> None:
             ".commands.upload-logs: every device has this command",
         ),
         (
+            "grants.0.principal",
+            'Fleet::User::"tom@acme.example"',
+            ".grants[0].principal: `tom@acme.example` is no `sub` of a person",
+        ),
+        (
+            "grants.0.principal",
+            'Fleet::User::"AcmeEntra_tom"',
+            ".grants[0].principal: `AcmeEntra_tom` is no `sub` of a person",
+        ),
+        (
             "commands",
             {"Reboot": "OperateDevice"},
-            ".commands.Reboot: must map a command to a Cedar action",
+            ".commands.Reboot: a command's name is a lower-case letter, then such, digits and `-`",
         ),
         (
             "commands",
