@@ -107,7 +107,7 @@ def new(options: argparse.Namespace, *, root: Path) -> int:
         "sign_in": {
             "domain_prefix": f"cedarfleet-{tenant}",
             "callback_urls": apps,
-            "logout_urls": apps,
+            "logout_urls": [*apps],  # a list of its own, or YAML refers to the other by a name
         },
     }
     config = {stack_file.REGION: platform[stack_file.REGION], "cedarfleet:tenant": asked_for}

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 DRIFTED: Final = 4  # exit code of `drift` that found some; 1 is for what went wrong
 _LAST_LINES: Final = 3
 _FLIPS: Final = re.compile(r"(\d+) of \d+ decisions flip$")  # as `policies diff` says it
+# Of the engine, the CLI and the comparison of policies: how many resources, and which decisions.
+_TELLING: Final = (" unchanged", "Who may do what", "decisions flip", "The store holds")
 
 
 class Engine(Protocol):
@@ -133,6 +135,7 @@ class Outcome:
         said: its last lines, for a report.
         terms: of a tenant, what becomes otherwise and what it would lose; none: nothing.
         flips: of its decisions that were asked, those that come out otherwise.
+        told: of all its lines those that say what changes, and who may do what then.
     """
 
     code: int
@@ -140,6 +143,7 @@ class Outcome:
     said: tuple[str, ...]
     terms: tuple[str, ...] = ()
     flips: int = 0
+    told: tuple[str, ...] = ()
 
     @property
     def went_well(self) -> bool:
@@ -199,4 +203,5 @@ def run(engine: Engine, verb: str, stack: str, *, places: Places, log: Path) -> 
         seconds=time.monotonic() - began,
         said=tuple(lines[-_LAST_LINES:] or ()),
         flips=sum(int(found[1]) for line in lines if (found := _FLIPS.search(line))),
+        told=tuple(line.strip() for line in lines if any(words in line for words in _TELLING)),
     )

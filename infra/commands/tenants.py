@@ -282,15 +282,15 @@ class _Progress:
         done = self._report.count("done", "drifted")
         self._bar.update(self._task, completed=done)
         state = self._report.stacks[stack].state
-        words = _essence(outcome.said) if outcome.went_well else f"exit code {outcome.code}"
+        words = _essence(outcome) if outcome.went_well else f"exit code {outcome.code}"
         told = (*outcome.terms, f"{ring}{stack}: {state}, {words} ({outcome.seconds:.1f} s)")
         self._bar.console.print("\n".join(told), markup=False, soft_wrap=True)
 
 
-def _essence(said: tuple[str, ...]) -> str:
-    """The line that counts, of the last that a stack said."""
-    counted = [line for line in said if "unchanged" in line]
-    return (counted or list(said) or ["nothing to say"])[-1].strip()
+def _essence(outcome: Outcome) -> str:
+    """What counts of all that a stack said."""
+    last = [line.strip() for line in outcome.said if line.strip()][-1:]
+    return "; ".join(outcome.told or last) or "nothing to say"
 
 
 def _summary(report: RunReport, file: Path) -> Iterator[str]:

@@ -132,7 +132,8 @@ def _set_up(
     for line in _sign_in_lines(setup, people, consoles):
         console.print(line, markup=False)
     console.print(
-        "A device of your own: `make enroll DEVICE=press-42`; what it installs: `make wheel`."
+        "A device of your own: `make enroll DEVICE=press-42`; the SDK that it installs: `make "
+        "wheel` (device_sdk/README.md)"
     )
     cloud.save()  # what the next lines announce outlives kill -9
     complete.touch()
@@ -195,7 +196,6 @@ def _sign_in_lines(
     yield f"""  {call} --wait POST /v1/devices/{device}/commands '{{"name": "{measure}"}}'"""
     cloud, name = setup.cloud, setup.stacks[PLATFORM]["device_endpoint"]
     yield f"Devices dial {cloud.mqtt_host}, port {cloud.mqtt_port}, here; on AWS {name}"
-    yield "The SDK for a device of yours, as a wheel: make wheel"
     yield "A tenant of your own, from its file to its removal: docs/first-hour.md"
 
 

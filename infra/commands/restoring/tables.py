@@ -131,8 +131,10 @@ def restore(
             f"{table}: can be restored to any moment from {_text(known.earliest)} to "
             f"{_text(known.latest)}, not to {_text(at)}"
         )
-    while (known := window(account, table)).latest < at:
-        say(f"waiting: {_text(known.latest)} is the last moment that AWS restores to")
+    if (known := window(account, table)).latest < at:
+        seconds = (at - known.latest).total_seconds()
+        say(f"waiting: AWS restores to {_text(known.latest)} so far, {seconds:.0f} s too early")
+    while window(account, table).latest < at:
         pause(_POLL_SECONDS)
     target = f"{table}{_BESIDE}{at.astimezone(UTC):%Y%m%dT%H%M%SZ}"
     client = account.client("dynamodb")

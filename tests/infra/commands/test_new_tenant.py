@@ -35,6 +35,7 @@ def test_a_new_tenant_is_one_file_that_passes(
     file = root / "tenants" / "Pulumi.orchard.yaml"
     assert file.read_text().startswith("# yaml-language-server: $schema=tenant.schema.json\n")
     held = yaml.safe_load(file.read_text())["config"]["cedarfleet:tenant"]
+    assert "&" not in file.read_text()  # no YAML name that a reader would have to follow
     assert held["tier"] == "starter"
     assert (held["display_name"], held["kinds"], held["lines"]) == (
         "Orchard Farm",
