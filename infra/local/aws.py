@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shlex
 import sys
 from contextlib import closing
@@ -148,7 +149,8 @@ def _grouped(options: list[str]) -> Iterator[tuple[str, list[str]]]:
     """Each option with the values behind it."""
     name, values = "", list[str]()
     for word in options:
-        if word.startswith("--"):
+        # As argparse, which the CLI reads by: what has a blank is a value (`-----BEGIN KEY`).
+        if word.startswith("--") and not re.search(r"\s", word):
             if name:
                 yield name, values
             name, values = word, []

@@ -16,6 +16,10 @@ import pytest
 from botocore import xform_name
 from botocore.validate import ParamValidator
 from cedarfleet_device.trust import signing
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from infra.local import aws
 from infra.local.people_file import write_private
@@ -131,6 +135,28 @@ def test_a_device_is_taken_away_line_by_line(embedded_cloud: EmbeddedCloud, walk
     with pytest.raises(iot.exceptions.ResourceNotFoundException):
         iot.describe_certificate(certificateId=certificate.rpartition("/")[2])
     iot.delete_policy(policyName=policy)
+
+
+def test_a_renewed_certificate_is_signed(embedded_cloud: EmbeddedCloud, walk: Walk) -> None:
+    """By the page's three lines: active, the thing's, and held to the policy of its tenant."""
+    iot = embedded_cloud.client("iot")
+    thing, policy = "renewed--press-02", "renewed-device"
+    iot.create_thing(thingName=thing)
+    document = {"Version": "2012-10-17", "Statement": []}
+    iot.create_policy(policyName=policy, policyDocument=json.dumps(document))
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, thing)])
+    request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
+    pem = request.public_bytes(Encoding.PEM).decode()
+    made = json.loads(walk("aws iot create-certificate-from-csr", REQUEST=pem))
+    signed = x509.load_pem_x509_certificate(made["certificatePem"].encode())
+    assert signed.public_key() == key.public_key()
+    said = {"tenant": "renewed", "thing": thing, "new_certificate": made["certificateArn"]}
+    walk("aws iot attach-policy", **said)
+    walk("aws iot attach-thing-principal", **said)
+    assert iot.list_thing_principals(thingName=thing)["principals"] == [made["certificateArn"]]
+    shown = iot.describe_certificate(certificateId=made["certificateId"])
+    assert shown["certificateDescription"]["status"] == "ACTIVE"
 
 
 def test_claims_of_the_first_release_are_named(embedded_cloud: EmbeddedCloud, walk: Walk) -> None:

@@ -54,6 +54,10 @@ def test_options_become_the_types_of_the_model(tmp_path: Path) -> None:
     found = parsed("cognito-idp", "AdminSetUserPassword", *pool, *user, "--no-permanent")
     assert found["Permanent"] is False
     assert parsed("iot", "ListThings", "--max-results", "5") == {"maxResults": 5}
+    pem = "-----BEGIN CERTIFICATE REQUEST-----\nMIHM\n"
+    assert parsed("iot", "CreateCertificateFromCsr", "--certificate-signing-request", pem) == {
+        "certificateSigningRequest": pem
+    }
     things = '{"attributes": {"kind": "valve"}}'
     file = tmp_path / "attributes.json"
     file.write_text(things)
