@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,17 @@ GENERATED: Final = Path(__file__).parent / "src" / "cedarfleet" / "generated"
 _MADE_OF: Final = ".made-of.json"
 _BIN: Final = Path(sys.executable).parent
 _LINES, _FILE = "application/x-ndjson", "application/octet-stream"
+_IMPORT: Final = re.compile(r"^from \.(\w+) import (\w+)$", re.MULTILINE)
+_LOOK_UP: Final = """\
+else:
+    from importlib import import_module
+
+    def __getattr__(name):
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = globals()[name] = getattr(import_module(_MODULES[name], __name__), name)
+        return found
+"""
 
 
 class NotGeneratedError(Exception):
@@ -90,8 +102,34 @@ def _replace(generated: Path, text: str) -> None:
         )  # fmt: skip
         if done.returncode != 0:
             raise NotGeneratedError(f"{done.stdout}\n{done.stderr}")
+        models = made / "models" / "__init__.py"
+        models.write_text(_imported_when_used(models.read_text()))
         shutil.rmtree(generated, ignore_errors=True)
         shutil.copytree(made, generated, ignore=shutil.ignore_patterns(".*_cache"))
+
+
+def _imported_when_used(models: str) -> str:
+    """The package of all models, each of them read when it is first named.
+
+    Two hundred modules at once are a third of what a start of the command line takes.
+    """
+    found = _IMPORT.findall(models)
+    if len(found) != models.count("\nfrom ."):
+        raise NotGeneratedError("the generator imports its models in a way that is not known here")
+    title, _, _ = models.partition("\nfrom .")
+    return "\n".join(
+        [
+            title,
+            "from typing import TYPE_CHECKING",
+            "",
+            f"_MODULES = {json.dumps({name: f'.{module}' for module, name in found}, indent=4)}",
+            "",
+            "if TYPE_CHECKING:",
+            *(f"    from .{module} import {name}" for module, name in found),
+            _LOOK_UP,
+            models[models.index("__all__ ") :],
+        ]
+    )
 
 
 def _digest_of_sources() -> str:
