@@ -2,16 +2,20 @@
 
 import json
 import re
+from difflib import get_close_matches
 from typing import Any, Final
 
 import msgspec
 from litestar import Request
+from msgspec import inspect
 
 from service.errors import InvalidRequestError, WrongMediaTypeError
 
 _JSON: Final = re.compile(r"application/json *(; *charset=\"?utf-8\"? *)?", re.IGNORECASE)
 # How msgspec says that a name in a mapping is wrong, and not what it names.
 _OF_A_NAME: Final = re.compile(r" - at `key` in (`\$.*)")
+_UNKNOWN: Final = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+_STEP: Final = re.compile(r"\.([^.\[]+)|\[[^\]]*\]")  # of a path of msgspec's: `$.a.b[0].c[...]`
 # And of a pattern; this one asks for anything but blanks.
 _PATTERN: Final = "Expected `str` matching regex '\\\\S'"
 
@@ -38,11 +42,52 @@ async def check_body(request: Request[Any, Any, Any]) -> None:
         msgspec.json.decode(content, type=body.annotation)
         json.loads(content, object_pairs_hook=_each_once)
     except msgspec.ValidationError as error:
+        # From the right: the name of an unknown member is the caller's, and can hold anything.
+        problem, at, path = str(error).rpartition(" - at `$")
+        if (unknown := _UNKNOWN.fullmatch(problem if at else path)) is not None:
+            raise _unknown(body.annotation, path.rstrip("`") if at else "", unknown[1]) from error
         problem, _, path = _OF_A_NAME.sub(r" in a name - at \1", str(error)).partition(" - at `$")
         words = problem.replace(_PATTERN, "must hold more than blanks")
         raise InvalidRequestError(path.strip("`.") or "body", words) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidRequestError("body", "must be one JSON document in UTF-8") from error
+
+
+def _unknown(annotation: Any, path: str, name: str) -> InvalidRequestError:
+    """What is known where a member is not, at a path of msgspec's."""
+    steps = [step[1] for step in _STEP.finditer(path)]
+    known = sorted(_members(inspect.type_info(annotation), steps))
+    near = get_close_matches(name, known, n=1)
+    meant = f"; did you mean `{near[0]}`?" if near else ""
+    where = f"{path.strip('.')}." if path else ""
+    return InvalidRequestError(
+        f"{where}{name[:100]}", f"no such member here; there are: {', '.join(known)}{meant}"
+    )
+
+
+def _members(kind: inspect.Type, steps: list[str | None]) -> set[str]:
+    """The members of what a type can be at the end of a path; a step of ``None`` is an index."""
+    if isinstance(kind, inspect.Metadata):
+        return _members(kind.type, steps)
+    if isinstance(kind, inspect.UnionType):
+        return {name for one in kind.types for name in _members(one, steps)}
+    known = _inner(kind)
+    if not steps:
+        return {name for name in known if name is not None}
+    return _members(known[steps[0]], steps[1:]) if steps[0] in known else set()
+
+
+def _inner(kind: inspect.Type) -> dict[str | None, inspect.Type]:
+    """The types inside a type, each with the step that leads to it."""
+    match kind:
+        case inspect.StructType():
+            return {field.encode_name: field.type for field in kind.fields}
+        case inspect.ListType():
+            return {None: kind.item_type}
+        case inspect.DictType():
+            return {None: kind.value_type}
+        case _:
+            return {}
 
 
 def _each_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
