@@ -29,9 +29,8 @@ if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
-MANAGERS: Final = "managers"
 _GROUPS: Final = {
-    MANAGERS: "Run the place; may do everything",
+    names.MANAGERS: "Run the place; may do everything",
     "operators": "Watch the machines of one region",
     "technicians": "Maintain the lines that they are granted",
 }
@@ -77,7 +76,7 @@ def add_invite_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--group",
         dest="into",
-        default=MANAGERS,
+        default=names.MANAGERS,
         help="of the tenant's groups (default: %(default)s)",
     )
 

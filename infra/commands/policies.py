@@ -120,7 +120,26 @@ def _check(root: Path) -> int:
     wrong = _report(_problems(root))
     if not wrong:
         _say(_checked(root))
+        for note in _notes(root, now=datetime.now(UTC)):
+            _say(f"note: {note}")
     return wrong
+
+
+def _notes(root: Path, *, now: datetime) -> Iterator[str]:
+    """What is in order and hardly meant; a check that was green does not turn red by the clock."""
+    for tenant in tenants(root):
+        own, file = of_tenant(root, tenant), f"tenants/Pulumi.{tenant}.yaml"
+        if names.MANAGERS not in (own.groups or ()):
+            yield (
+                f"{file}: has no group `{names.MANAGERS}`; by the policies of every tenant nobody "
+                "else may name a manager, a machine or an approver"
+            )
+        for grant in own.grants:
+            if grant.until is not None and grant.until <= now:
+                yield (
+                    f"{file}: grant `{grant.id}` has ended ({grant.until.isoformat()}) and "
+                    "permits nothing; take it out, or give it a later `until`"
+                )
 
 
 def _checked(root: Path) -> str:

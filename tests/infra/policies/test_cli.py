@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
+import yaml
 
 from infra.__main__ import main
 from infra.policies import load
@@ -56,6 +58,29 @@ def test_every_tenant_can_be_stamped(tenant: str):
     loaded = load(PROJECT / "policies", of_tenant(PROJECT, tenant))
     assert {"tenant-guard", "operators-view-only"} <= {policy.id for policy in loaded.forbids}
     assert len(loaded.static) > len(list((PROJECT / "policies" / "static").iterdir()))
+
+
+def test_what_is_hardly_meant_is_noted(files: Path, capsys: pytest.CaptureFixture[str]):
+    """A grant that has ended, a tenant without managers: nothing fails, and it is said."""
+    stack = files / "tenants" / "Pulumi.globex.yaml"
+    # the template is for one person
+    person = 'principal: Fleet::User::"a3d4e8b2-70f1-7093-1c5e-8c1d2f3a4b5c"'
+    text = re.sub(r'principal: Fleet::Group::".*"', person, stack.read_text())
+    grant = yaml.safe_load(text)["config"]["cedarfleet:tenant"]["grants"][0]["id"]
+    ends = "template: break-glass\n        until: {}\n"
+    for year, ended in (("2020", True), ("2999", False)):
+        made = re.sub(r"template: .*\n", ends.format(f"{year}-12-24T18:00:00Z"), text, count=1)
+        stack.write_text(made)
+        assert run("check", root=files) == 0
+        said = capsys.readouterr().out
+        words = f"globex.yaml: grant `{grant}` has ended ({year}-12-24T18:00:00+00:00) and permits"
+        assert (words in said) is ended, said
+    for file in (stack, *(files / "tenants" / "globex" / "policies").iterdir()):
+        file.write_text(
+            file.read_text().replace("managers:", "heads:").replace('"managers"', '"heads"')
+        )
+    assert run("check", root=files) == 0
+    assert "note: tenants/Pulumi.globex.yaml: has no group `managers`" in capsys.readouterr().out
 
 
 def test_check_names_a_broken_tenant(files: Path, capsys: pytest.CaptureFixture[str]):
