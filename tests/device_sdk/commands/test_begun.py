@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +10,7 @@ from cedarfleet_device.store.store import Store
 from cedarfleet_device.wire import StatusMessage
 
 from tests.device_sdk.devices import fill, new_command
+from tests.device_sdk.open_files import open_below
 from tests.device_sdk.store.store_doubles import RUN, StoredCommands
 
 if TYPE_CHECKING:
@@ -83,11 +83,9 @@ def test_a_file_that_cannot_be_made_anew_unsays_all(tmp_path: Path):
 def test_marks_hold_one_file_open(tmp_path: Path):
     """However often it is made anew."""
     marks = next_process(tmp_path / "begun")
-    marks.start()
-    descriptors = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - counted, not walked
     for _ in range(5):
         marks.start()
-    assert len(os.listdir("/proc/self/fd")) == descriptors  # noqa: PTH208 - as above
+        assert open_below(tmp_path) == [tmp_path / "begun"]
     marks.close()
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from cedarfleet_device.downloads.outcomes import DownloadRefusedError
 from cedarfleet_device.downloads.target import Target
 
+from tests.device_sdk.open_files import open_below
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 DIGEST = sha256(b"content").hexdigest()
@@ -29,12 +31,6 @@ def put(target: Target, content: bytes) -> None:
     with open(target.open_part(), "wb") as part:  # noqa: PTH123 - of a handle
         part.write(content)
     target.put(keep_previous=True)
-
-
-def open_below(folder: Path) -> list[Path]:
-    """Folders and files there that this process has open."""
-    held = [each.readlink() for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
-    return [each for each in held if each.is_relative_to(folder)]
 
 
 def test_what_comes_back_is_what_stood_there_last(target: Target):

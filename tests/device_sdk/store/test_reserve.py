@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from cedarfleet_device.store.reserve import FULL_BYTES, Reserve
 
 from tests.device_sdk.devices import fill
+from tests.device_sdk.open_files import open_below
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,12 +58,11 @@ def test_a_disk_that_cannot_be_asked_ends_nothing(tmp_path: Path):
 
 def test_a_part_of_the_reserve_is_none(tight_disk: Path, caplog: pytest.LogCaptureFixture):
     """Where it does not fit after all nothing of it stays, and no descriptor; it is told."""
-    descriptors = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - counted, not walked
     fill(tight_disk / "somebody's")
     with caplog.at_level("WARNING", "cedarfleet_device"):
         Reserve(tight_disk, free_bytes=Volume()).keep()
     assert [each.name for each in tight_disk.iterdir()] == ["somebody's"]
-    assert len(os.listdir("/proc/self/fd")) == descriptors  # noqa: PTH208 - as above
+    assert open_below(tight_disk) == []
     assert [each.getMessage() for each in caplog.records] == ["disk.no_reserve"]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,8 +14,11 @@ from cedarfleet_device.store.database import open_database
 from cedarfleet_device.store.store import Store
 from cedarfleet_device.store.transaction import StoreError
 
+from tests.device_sdk.open_files import open_below
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from cedarfleet_device.store.transaction import Transaction
 
@@ -93,11 +95,6 @@ class LogLosingDisk(Disk):
         (folder / "agent.db-wal").unlink()
 
 
-def _files_open_below(folder: Path) -> list[str]:
-    names = [str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
-    return [name for name in names if name.startswith(str(folder))]
-
-
 @pytest.mark.parametrize(
     ("make", "disk", "words"),
     [
@@ -115,7 +112,7 @@ def test_a_refused_file_is_let_go(
     with pytest.raises(ConfigError, match=words) as caught:
         Store(tmp_path / "agent.db", disk=disk)
     assert caught.value.__traceback__ is not None  # what it refers to is still there
-    assert _files_open_below(tmp_path) == []
+    assert open_below(tmp_path) == []
 
 
 def test_sqlite_itself_syncs_no_commit(tmp_path: Path):
