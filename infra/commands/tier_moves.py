@@ -47,9 +47,7 @@ class TierMoves:
     def __init__(self, account: Account) -> None:
         self._account = account
         self._table = os.environ.get(TABLE, names.TENANTS_TABLE)
-        # Made here: boto3 makes clients in one thread only, and gives them to any.
         self._dynamodb, self._by = account.client("dynamodb"), account.caller
-        account.client("events")
 
     def of(self, tenant: str) -> Move | None:
         """The move of a tenant that is not told yet.

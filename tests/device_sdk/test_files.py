@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import os
 from typing import TYPE_CHECKING
 
 import pytest
-from cedarfleet_device.files import write_atomically
+from cedarfleet_device.files import DISK, write_atomically
 
+from tests.device_sdk.open_files import open_below
 from tests.device_sdk.volatile_disk import Kept, VolatileDisk
 
 if TYPE_CHECKING:
@@ -82,3 +84,32 @@ def test_a_write_that_fails_leaves_the_former_file(tmp_path: Path):
         write_atomically(file, b"new")
     assert caught.value.errno in (errno.EISDIR, errno.EPERM)
     assert file.read_text() == "old"
+
+
+def test_what_cannot_be_made_durable_is_told(tmp_path: Path):
+    """A pipe is on no disk; and a folder that was synced is not held open."""
+    reader, writer = os.pipe()
+    try:
+        for sync in (DISK.sync, DISK.sync_data):
+            with pytest.raises(OSError, match="Invalid argument"):
+                sync(writer)
+    finally:
+        os.close(reader)
+        os.close(writer)
+    DISK.sync_folder(tmp_path)
+    assert open_below(tmp_path) == []
+
+
+@pytest.mark.parametrize("for_folder_owner", [True, False])
+def test_root_writes_for_the_owner_of_the_folder(tmp_path: Path, *, for_folder_owner: bool):
+    """Where it is asked to: whoever runs as the folder's owner can read it then; else it is own."""
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.chown(tmp_path, 12345, 54321)
+    write_atomically(tmp_path / "device.key", b"key", for_folder_owner=for_folder_owner)
+    found = (tmp_path / "device.key").stat()
+    theirs = is_root and for_folder_owner
+    assert (found.st_uid, found.st_gid) == (
+        (12345, 54321) if theirs else (os.geteuid(), found.st_gid)
+    )
+    assert (found.st_gid == 54321) == theirs

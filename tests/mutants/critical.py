@@ -395,6 +395,8 @@ _INFRA: Final[dict[str, tuple[str, ...]]] = {
     ),
     "infra/local/cloud/limits/shapes.py": ("tests/infra/local/cloud/limits/test_shapes.py",),
     "infra/commands/moves.py": (f"{_COMMANDS_TESTS}/test_moves.py",),
+    "infra/commands/suspension.py": (f"{_COMMANDS_TESTS}/test_suspension.py",),
+    "infra/commands/tier_moves.py": (f"{_COMMANDS_TESTS}/test_tier_moves.py",),
     "infra/commands/offboarding/removal.py": (f"{_COMMANDS_TESTS}/test_removal.py",),
     "infra/policies/files/can_apply.py": (f"{_FILES_TESTS}/test_can_apply.py",),
     "infra/policies/files/conditions.py": (
@@ -670,6 +672,10 @@ EQUIVALENT: Final[dict[str, dict[str, str]]] = {
         "Transfer._wait: `(left := until - self._pace.now()) > 0`"
         " -> `((left := (until - self._pace.now())) >= 0)`": (
             "with exactly nothing left to wait it waits for nothing, and looks again"
+        )
+    },    f"{_DEVICE}/enrollment/move.py": {
+        "Move._report: `time.monotonic() < until` -> `(time.monotonic() <= until)`": (
+            "a clock that counts in nanoseconds does not hit the second"
         )
     },
 }

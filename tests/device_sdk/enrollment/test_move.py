@@ -73,6 +73,9 @@ def test_a_proven_name_is_kept(tenant: Tenant, relay: NamedRelay, tmp_path: Path
     move.go()
     assert gone.get(timeout=SECONDS) == TWO
     assert gone.empty()
+    kept = Moved.read(config)
+    assert kept is not None
+    assert (kept.job_id, kept.endpoint) == ("", TWO)
     move.prove("job-2", MoveDocument(endpoint=ONE))
     assert (dialled(config).endpoint, dialled(config).port) == (ONE, 8883)
 
@@ -185,3 +188,26 @@ def test_odd_settings_of_a_move_are_refused(tmp_path: Path, key: str):
     odd = {f"connection.{key}": "http://proxy.example"}
     with pytest.raises(ConfigError, match=f"`connection.{key}` is `http://proxy.example`, it must"):
         DeviceConfig.load(write_config(tmp_path, fields | odd))
+
+
+def test_a_move_that_was_never_kept_only_reopens_the_line(tmp_path: Path):
+    """Whose file somebody has removed meanwhile: the device dials what its own file says."""
+    fields = {"thing": "acme--press-07", "endpoint": ONE, "ca_file": "ca.pem"}
+    config = DeviceConfig.load(write_config(tmp_path, fields))
+    config.state_dir.mkdir()
+    gone: queue.SimpleQueue[str] = queue.SimpleQueue()
+    move = Move(config, reopen=lambda: gone.put(dialled(config).endpoint))
+    move.settle()
+    move.go()
+    assert gone.get(timeout=SECONDS) == ONE
+    assert Moved.read(config) is None
+
+
+def test_an_agent_that_stops_proves_nothing(tenant: Tenant, relay: NamedRelay, tmp_path: Path):
+    """While it waits for a name that nobody answers: the job is told again at the next start."""
+    config = installed(tenant, relay, tmp_path, **{"connection.certificate_proof_seconds": 60.0})
+    move = Move(config, reopen=lambda: None)
+    move.stop()
+    with pytest.raises(MoveRefusedError, match="the agent stopped before the endpoint was proven"):
+        move.prove("job", MoveDocument(endpoint="nowhere.devices.field.example"))
+    assert Moved.read(config) is None

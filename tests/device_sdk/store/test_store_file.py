@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
+import stat
 from typing import TYPE_CHECKING
 
 import pytest
@@ -95,14 +97,40 @@ class LogLosingDisk(Disk):
         (folder / "agent.db-wal").unlink()
 
 
+class FullDisk(Disk):
+    """Without room for the mark that the file was made."""
+
+    def sync(self, handle: int) -> None:
+        """Folders alone."""
+        if stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        super().sync(handle)
+
+
+class OldSqlite(Disk):
+    """Fails while the file is made, as SQLite does on Python 3.10: with words and no code."""
+
+    def __init__(self, words: str) -> None:
+        self._words = words
+
+    def sync_folder(self, folder: Path) -> None:
+        """In the middle of it."""
+        del folder
+        raise sqlite3.DatabaseError(self._words)
+
+
 @pytest.mark.parametrize(
     ("make", "disk", "words"),
     [
         (lambda file: file.write_bytes(b"SQLite format 3\0" + bytes(4000)), DISK, "is damaged"),
         (_contradicting, DISK, r"is damaged \(NULL value in notes.value\)"),
         (lambda _: None, LogLosingDisk(), "No such file"),
+        (lambda _: None, FullDisk(), "No space left"),
+        (lambda _: None, OldSqlite("file is not a database"), r"is damaged \(file is not"),
+        (lambda _: None, OldSqlite("database disk image is malformed"), r"is damaged \(database"),
+        (lambda _: None, OldSqlite("database is locked"), r"cannot be opened \(database is"),
     ],
-    ids=["torn", "contradicting", "without a log"],
+    ids=["torn", "contradicting", "no log", "no room", "no database", "malformed", "locked"],
 )
 def test_a_refused_file_is_let_go(
     tmp_path: Path, make: Callable[[Path], object], disk: Disk, words: str

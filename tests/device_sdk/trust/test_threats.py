@@ -6,6 +6,7 @@ attacks"; uptane.org, "Deployment considerations".
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import shutil
@@ -19,13 +20,14 @@ from cedarfleet_device.enrollment.enroll import Identity, enroll
 from cedarfleet_device.enrollment.service import EnrolmentService
 from cedarfleet_device.errors import ConfigError
 from cedarfleet_device.trust.policy import TrustPolicy
-from cedarfleet_device.trust.root import Root, Trusted, TrustError
+from cedarfleet_device.trust.root import MAX_ROOT_BYTES, Root, Trusted, TrustError
 from cedarfleet_device.trust.signing import main as cedarfleet_sign
 from cedarfleet_device.wire import DownloadDocument, Manifest, Signed
 
 from tests.device_sdk.enrollment.api import CODE, serving
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 IMAGE = b"image"
@@ -308,6 +310,100 @@ def test_what_is_no_list_of_keys_is_refused_in_words(content: bytes):
         Root.read(content)
 
 
+def changed_list(release: Release, /, **members: object) -> bytes:
+    """The first list with other members, signed anew by its root keys; of a callable its result."""
+    file = release.folder / "changed.json"
+    signed = json.loads((release.folder / "1.root.json").read_bytes())
+    held = json.loads(signed["text"])
+    for name, value in members.items():
+        held[name] = value(held[name]) if callable(value) else value
+    file.write_text(json.dumps({"text": json.dumps(held), "signatures": {}}))
+    for signer in ("root-1", "root-2"):
+        sign("sign", file, "--key", release.folder / signer)
+    return file.read_bytes()
+
+
+def _more_keys(number: int) -> Callable[[list[str]], list[str]]:
+    return lambda keys: [*keys, *(base64.b64encode(bytes([i])).decode() for i in range(number))]
+
+
+def _threshold(threshold: object) -> Callable[[dict[str, object]], dict[str, object]]:
+    return lambda role: {**role, "threshold": threshold}
+
+
+@pytest.mark.parametrize("member", ["version", "root", "release", "keys"])
+def test_a_list_that_is_signed_must_be_of_its_form(release: Release, member: str):
+    """Whoever holds the root keys may err: what a device could misread is refused in words."""
+    assert Root.read(changed_list(release)).version == 1
+    most = 16 - 6
+    wrong: dict[str, list[object]] = {
+        "version": [0, -1, True, "2", 1.5, None],
+        "keys": [_more_keys(most + 1), [], None, ["not base64"], [1]],
+    }
+    for role in ("root", "release"):
+        wrong[role] = [*map(_threshold, (0, -1, 4, True, "2", 2.0, None)), {}, []]
+        wrong[role].append({"keys": ["f" * 64], "threshold": 1})
+    for value in wrong[member]:
+        with pytest.raises(TrustError, match=r"^no list of keys: "):
+            Root.read(changed_list(release, **{member: value}))
+    good: dict[str, object] = {
+        "version": 2**40,
+        "keys": _more_keys(most),
+        "root": _threshold(1),
+        "release": _threshold(3),
+    }
+    assert Root.read(changed_list(release, **{member: good[member]})).keys
+
+
+def test_a_list_of_keys_is_bounded(release: Release):
+    """Before it is read as JSON, however well it is signed."""
+    content = (release.folder / "1.root.json").read_bytes()
+    room = MAX_ROOT_BYTES - len(content)
+    assert Root.read(content + b" " * room).version == 1
+    with pytest.raises(TrustError, match="has at most 16384 bytes"):
+        Root.read(content + b" " * (room + 1))
+
+
+def test_a_kept_list_that_cannot_be_read_ends_it(release: Release):
+    """The pinned one is not believed instead: it may name keys that were withdrawn."""
+    (release.folder / "kept.json").mkdir()
+    with pytest.raises(TrustError, match=r"kept.json` cannot be read: Is a directory"):
+        release.trusted()
+
+
+def test_a_list_that_is_pinned_anew_has_the_last_word(release: Release):
+    """Of two lists of one version the installer's counts, of two versions the later."""
+    release.device().adopt(release.root(2, releases=("release-3", "thief")))
+    for version, counts in ((2, True), (1, False)):
+        pinned = release.root(version, releases=("release-1", "release-2", "thief"))
+        (release.folder / "pinned.json").write_bytes(pinned)
+        believed = release.trusted().root
+        assert (believed.signed == Root.read(pinned).signed) == counts
+        assert believed.version == 2
+
+
+def test_a_list_of_keys_comes_without_a_manifest(release: Release):
+    """It says itself who signed it; what a manifest would say of it nobody asked."""
+    document = replace(release.document(), name="trust/2.root.json", size=MAX_ROOT_BYTES)
+    with pytest.raises(TrustError, match="a list of keys has no manifest"):
+        release.device().manifest(document)
+    plain = replace(document, manifest=None)
+    assert release.device().manifest(plain) is None
+    with pytest.raises(TrustError, match="at most 16384 bytes"):
+        release.device().manifest(replace(plain, size=MAX_ROOT_BYTES + 1))
+
+
+def test_a_signed_text_that_is_no_manifest_is_refused(release: Release):
+    """Enough keys signed it, by mistake: nothing of it is believed."""
+    file = release.folder / "no-manifest.json"
+    file.write_text(json.dumps({"text": "{}", "signatures": {}}))
+    for signer in ("release-1", "release-2"):
+        sign("sign", file, "--key", release.folder / signer)
+    signed = Signed.of(json.loads(file.read_bytes()))
+    with pytest.raises(TrustError, match="its manifest is none: "):
+        release.device().manifest(replace(release.document(), manifest=signed))
+
+
 def test_a_device_without_pinned_keys_takes_files_as_before(release: Release):
     """A plain file needs nothing, a manifest that is there must still fit."""
     policy = TrustPolicy(None, kind="press", clock=lambda: NOW)
@@ -330,9 +426,18 @@ def test_signing_says_what_is_wrong(release: Release, capsys: pytest.CaptureFixt
         ),
         (("sign", pub, "--key", release.folder / "root-1"), "is no file of `cedarfleet-sign`"),
         (("sign", out, "--key", pub), "No such file"),
+        (
+            ("manifest", pub, "--name", "", "--version", "1.0", "--days", 0, out),
+            "`name`",
+        ),
+        (
+            ("manifest", pub, "--name", "up", "--version", "1 0", "--days", 0, out),
+            "`version`",
+        ),
     ):
         assert cedarfleet_sign([str(word) for word in words]) == 1
         assert said in capsys.readouterr().err
+        assert not out.exists()
     assert (release.folder / "root-1").stat().st_mode & 0o777 == 0o600
 
 
