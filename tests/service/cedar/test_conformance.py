@@ -151,6 +151,19 @@ def test_a_form_that_is_known_lets_no_other_in() -> None:
         looked_at.entities("Read", Entity(uid=device, attributes={}, parents=(device,)), [OTHER])
 
 
+@pytest.mark.parametrize(
+    ("attribute", "text"),
+    [("moment", "2026-10-01"), ("span", "1h"), ("address", "10.0.0.1")],
+)
+def test_a_text_that_the_schema_reads_otherwise_is_refused(attribute: str, text: str) -> None:
+    """Each time, of whoever it is: the policies would not see what the service wrote."""
+    looked_at, _ = both(schema())
+    odd = Entity(uid=EntityUid("Fleet::Device", "press-07"), attributes={attribute: text})
+    for about, others in ((odd, [OTHER]), (odd, [OTHER]), (OTHER, [odd])):
+        with pytest.raises(ValueError, match="something else of `Fleet::Device`"):
+            looked_at.entities("Read", about, others)
+
+
 def test_an_enumerated_type_is_held_against_the_schema() -> None:
     """Which ids it has no form tells: one that is not among them is refused each time."""
     declared = schema()

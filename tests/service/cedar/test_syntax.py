@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from service.cedar.statement import Problem, parse
+from service.cedar.shared_statements import shared_est
+from service.cedar.statement import Problem, parse, statement_est
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SCOPE = "permit (principal, action, resource)"
 
@@ -91,3 +97,13 @@ def test_misspelt_word_of_cedar_is_told_where_it_stands(text: str, line: int, wo
     found = parse("file", text)
     assert isinstance(found, Problem)
     assert (found.line, found.words.endswith(words)) == (line, True), found
+
+
+@pytest.mark.parametrize("read", [statement_est, shared_est])
+@pytest.mark.parametrize("number", [0, 2, 3])
+def test_a_text_of_not_one_statement_is_no_statement(
+    read: Callable[[str], object], number: int
+) -> None:
+    """The first of several must not stand for all of them."""
+    with pytest.raises(ValueError, match=f"one statement expected, found {number}"):
+        read(f'{SCOPE} when {{ resource.kind == "press" }};\n' * number)

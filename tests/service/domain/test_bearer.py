@@ -15,7 +15,8 @@ from infra.local.verified_permissions.schema_shapes import SchemaShapes
 from infra.local.verified_permissions.tokens import VerifiedClaims as StoresClaims
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.cedar.compiled import CompiledPolicies
-from service.cedar.values import json_value
+from service.cedar.request import AuthorizationRequest, TokenBearer
+from service.cedar.values import EntityUid, json_value
 from service.domain.identities import Principal, TokenUse, VerifiedClaims
 from tests.service.stamped_policies import only
 
@@ -88,6 +89,25 @@ def test_a_machine_is_as_the_store_sees_one(scope: str) -> None:
     assert ours == theirs.entity
     context = {name: json_value(value) for name, value in bearer.context().items()}
     assert context == with_token({}, theirs, VIEW, SHAPES, "/context")
+
+
+def test_a_request_tells_what_its_bearers_token_adds() -> None:
+    """Of a person who uses a client, the client; of a machine itself; of an ID token nothing."""
+    resource = EntityUid("Fleet::Device", "press-07")
+    request = AuthorizationRequest(
+        principal=resource, action="ViewDevice", resource=resource, context={"a": 1}, entities=()
+    )
+    scopes = ("fleet/view",)
+    for bearer, client in (
+        (TokenBearer(subject="kim", scopes=scopes, client_id="app"), "app"),
+        (TokenBearer(subject="mes", scopes=scopes), "mes"),
+    ):
+        asked = request.with_bearer(bearer, pool_id=ACME.pool_id)
+        token = {"sub": bearer.subject, "client_id": client, "scope": scopes}
+        assert asked.context == {"a": 1, "token": token}
+        assert asked.principal == bearer.uid(ACME.pool_id)
+    asked = request.with_bearer(TokenBearer(subject="kim"), pool_id=ACME.pool_id)
+    assert asked.context == {"a": 1}
 
 
 def test_a_machine_without_scopes_is_the_stores() -> None:
