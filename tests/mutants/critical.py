@@ -27,6 +27,8 @@ _OPERATIONS: Final = "service/operations"
 _OPERATIONS_TESTS: Final = f"tests/{_OPERATIONS}"
 _COMMANDS_TESTS: Final = "tests/infra/commands"
 _FILES_TESTS: Final = "tests/infra/policies/files"
+_ENGINE: Final = "infra/local/engine"
+_ENGINE_TESTS: Final = f"tests/{_ENGINE}"
 _PERMISSIONS: Final = "infra/local/verified_permissions"
 _PERMISSIONS_TESTS: Final = f"tests/{_PERMISSIONS}"
 
@@ -400,6 +402,14 @@ _INFRA: Final[dict[str, tuple[str, ...]]] = {
     "infra/commands/suspension.py": (f"{_COMMANDS_TESTS}/test_suspension.py",),
     "infra/commands/tier_moves.py": (f"{_COMMANDS_TESTS}/test_tier_moves.py",),
     "infra/commands/offboarding/removal.py": (f"{_COMMANDS_TESTS}/test_removal.py",),
+    **dict.fromkeys(
+        (f"{_ENGINE}/checks.py", f"{_ENGINE}/values.py", f"{_ENGINE}/structs.py"),
+        (f"{_ENGINE_TESTS}/test_inputs.py",),
+    ),
+    **dict.fromkeys(
+        (f"{_ENGINE}/urns.py", f"{_ENGINE}/result.py"),
+        (f"{_ENGINE_TESTS}/test_names_and_lines.py",),
+    ),
     "infra/policies/files/can_apply.py": (f"{_FILES_TESTS}/test_can_apply.py",),
     "infra/policies/files/conditions.py": (
         f"{_FILES_TESTS}/test_conditions.py",
@@ -688,7 +698,8 @@ EQUIVALENT: Final[dict[str, dict[str, str]]] = {
         " -> `((left := (until - self._pace.now())) >= 0)`": (
             "with exactly nothing left to wait it waits for nothing, and looks again"
         )
-    },    f"{_DEVICE}/enrollment/move.py": {
+    },
+    f"{_DEVICE}/enrollment/move.py": {
         "Move._report: `time.monotonic() < until` -> `(time.monotonic() <= until)`": (
             "a clock that counts in nanoseconds does not hit the second"
         )

@@ -46,6 +46,7 @@ class ExecutorUnderTest:
         fails: the disk takes nothing.
         now: seconds since the epoch.
         told: states as they come to stand in the outbox.
+        failures: of its threads, that nobody foresaw.
     """
 
     folder: Path
@@ -57,6 +58,7 @@ class ExecutorUnderTest:
         default_factory=queue.SimpleQueue["StatusMessage"]
     )
     handlers: Handlers = field(default_factory=Handlers)
+    failures: list[str] = field(default_factory=list[str])
 
     def __post_init__(self) -> None:
         self.store = Store(self.folder / "agent.db", sync=self._sync)
@@ -72,6 +74,7 @@ class ExecutorUnderTest:
             parallel=self.parallel,
             await_clock=self.await_clock,
             finished=lambda _: None,
+            failed=lambda: self.failures.append("a thread failed"),
         )
         self.admission = Admission(self.store, self.inbox, runner=self.executor, clock=lambda: 0)
 
@@ -105,6 +108,7 @@ def subject(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Executor
     yield made
     made.executor.stop(grace_seconds=_SECONDS)
     made.store.close()
+    assert made.failures == []
 
 
 @pytest.fixture
