@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from infra.policies import TenantPolicies, load
+from infra.policies.files.rules import (
+    MAX_STATEMENT_BYTES,
+    MAX_UNSPECIFIC_BYTES,
+    all_together,
+    bindable,
+)
+from service.cedar.statement import Problem, Statement, parse
 from tests.infra.policies.files.refusal import ACTIONS, CHANGING, refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 OPEN = "a permit must constrain principal or action: this one is open to everybody for everything"
@@ -220,3 +229,30 @@ def test_template_must_be_a_permit_with_both_slots(files: Path):
         f"{odd} be a permit: forbids hold for everybody, from the first moment",
         f"{odd} bind `?resource` in its scope",
     ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "most", "size_of"),
+    [
+        (bindable, MAX_STATEMENT_BYTES, r"^(\d+) bytes once bound"),
+        (lambda one: all_together([one]), MAX_UNSPECIFIC_BYTES, r", (\d+) bytes together"),
+    ],
+    ids=["one", "all_open"],
+)
+def test_a_quota_may_be_used_to_its_last_byte(
+    rule: Callable[[Statement], Iterator[Problem]], most: int, size_of: str
+) -> None:
+    """One byte more is refused, with how many there are."""
+
+    def problems(padding: int) -> list[Problem]:
+        text = f'permit (principal in Fleet::Group::"x", action, resource); //é{"x" * padding}'
+        one = parse("file", text)
+        assert isinstance(one, Statement)
+        return list(rule(one))
+
+    [refused] = problems(most)
+    found = re.search(size_of, refused.words)
+    assert found is not None
+    just_right = 2 * most - int(found[1])
+    assert problems(just_right) == []
+    assert len(problems(just_right + 1)) == 1

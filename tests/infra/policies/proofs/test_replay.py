@@ -131,6 +131,34 @@ def test_a_request_is_written_for_people() -> None:
     ]
 
 
+def test_what_the_context_names_is_told_once() -> None:
+    """A file's facts, but none of who asks again; lists, and what is no entity, in words."""
+    asked = request("another")
+    file = {
+        "uid": uid("Artifact", "f"),
+        "attrs": {"kinds": ["a", "b"], "nothing": []},
+        "parents": [],
+    }
+    asked["entities"] += [file]
+    asked["entities"][1]["attrs"]["region"] = "eu"
+    asked["context"] = {
+        "artifact": {"__entity": uid("Artifact", "f")},
+        "requester": {"__entity": uid("User", "u")},
+        "token": {"client_id": "app", "scope": []},
+    }
+    assert readable(asked).splitlines()[1:] == [
+        '  principal.region: "eu"',
+        "  resource in: DeviceGroup `all`",
+        '  resource.criticality: "high"',
+        "  resource.tenant: Tenant `another`",
+        "  context.artifact: Artifact `f`",
+        "  context.requester: User `u`",
+        '  context.token: client_id "app", scope none',
+        """  Fleet::Artifact 'f'.kinds: "a", "b\"""",
+        "  Fleet::Artifact 'f'.nothing: none",
+    ]
+
+
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
