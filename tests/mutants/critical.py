@@ -290,6 +290,9 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
         f"{_AWS_TESTS}/test_authorizer.py",
         "tests/service/cedar/test_values.py",
     ),
+    **dict.fromkeys(
+        (f"{_AWS}/plans.py", "service/adapters/memory/plans.py"), (f"{_AWS_TESTS}/test_plans.py",)
+    ),
     f"{_AWS}/broker.py": (f"{_AWS_TESTS}/test_broker.py", *_refused("broker.publish")),
     f"{_CLIENT}/breaker.py": (f"{_CLIENT_TESTS}/test_breaker.py",),
     f"{_CLIENT}/calls.py": (f"{_CLIENT_TESTS}/test_calls.py",),
