@@ -16,6 +16,7 @@ _JSON: Final = re.compile(r"application/json *(; *charset=\"?utf-8\"? *)?", re.I
 _OF_A_NAME: Final = re.compile(r" - at `key` in (`\$.*)")
 _UNKNOWN: Final = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _STEP: Final = re.compile(r"\.([^.\[]+)|\[[^\]]*\]")  # of a path of msgspec's: `$.a.b[0].c[...]`
+_PLACE: Final = re.compile(r"\((byte \d+)\)$")
 # And of a pattern; this one asks for anything but blanks.
 _PATTERN: Final = "Expected `str` matching regex '\\\\S'"
 
@@ -50,7 +51,10 @@ async def check_body(request: Request[Any, Any, Any]) -> None:
         words = problem.replace(_PATTERN, "must hold more than blanks")
         raise InvalidRequestError(path.strip("`.") or "body", words) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidRequestError("body", "must be one JSON document in UTF-8") from error
+        # Of the parser's words only the place: they may quote the body.
+        place = _PLACE.search(str(error))
+        where = f"; it is wrong near {place[1]}" if place else ""
+        raise InvalidRequestError("body", f"must be one JSON document in UTF-8{where}") from error
 
 
 def _unknown(annotation: Any, path: str, name: str) -> InvalidRequestError:

@@ -225,3 +225,21 @@ def test_a_parameter_of_another_type_is_told_in_words(service: ServiceUnderTest)
     answer = service.call("GET", "/v1/devices?limit=many")
     assert answer.status_code == 400
     assert answer.json()["detail"] == "`limit`: Expected `int`, got `str`"
+
+
+def test_json_that_is_none_is_wrong_near_a_place(service: ServiceUnderTest) -> None:
+    """Near its byte, counted from 0; nothing of the body is quoted."""
+    for content, where in (
+        (b"{'name': 1}", "; it is wrong near byte 1"),
+        (b'{"name": nul}', "; it is wrong near byte 13"),
+        (b'{"name": "reboot"', ""),
+        (b'{"name": "\xff"}', ""),
+    ):
+        headers = {"Content-Type": "application/json"}
+        answer = service.call("POST", URL, content=content, headers=headers)
+        assert answer.status_code == 400, answer.text
+        (error,) = answer.json()["errors"]
+        assert error == {
+            "field": "body",
+            "problem": f"must be one JSON document in UTF-8{where}",
+        }
