@@ -670,6 +670,19 @@ EQUIVALENT: Final[dict[str, dict[str, str]]] = {
         " -> `(max(limit, _LEAST_DEVICES) + 2)`": "a larger page of the same query",
         "DynamoDeviceFacts.page: `wanted` -> `(not (wanted))`": "a page of the same query too",
     },
+    f"{_DEVICE}/store/store.py": {
+        "Store._write: `time.monotonic() < due` -> `(time.monotonic() <= due)`": (
+            "a clock that counts in nanoseconds does not hit the second"
+        ),
+        "Store._settle: `call_each(each.transaction.written)` -> `pass`": (
+            "told before, unless something is raised between two calls, as for want of memory"
+        ),
+    },
+    f"{_DEVICE}/commands/executor.py": {
+        "Executor._handler: `raise AssertionError(name)` -> `pass`": (
+            "`decide` has refused such a command; that is written for the checker of types"
+        ),
+    },
     f"{_DEVICE}/store/transaction.py": {
         "commit: `len(batch) > 1` -> `(len(batch) >= 1)`": (
             "alone a change needs no mark, but COMMIT and ROLLBACK take one with them"

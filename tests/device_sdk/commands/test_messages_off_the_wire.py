@@ -15,6 +15,8 @@ from cedarfleet_device.metrics import Metrics
 from tests.device_sdk.devices import new_command
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cedarfleet_device.commands.admission import Admission
     from cedarfleet_device.wire import CancelMessage, CommandMessage
 
@@ -59,9 +61,15 @@ class HeldAdmission:
 
 
 class ReceivingDevice:
-    """A receiver, with what it acknowledged, counted and asked to be sent again."""
+    """A receiver, with what it acknowledged, counted and asked to be sent again.
 
-    def __init__(self) -> None:
+    Args:
+        withhold: takes out of a command what must not reach the disk.
+    """
+
+    def __init__(
+        self, withhold: Callable[[CommandMessage], CommandMessage] = lambda message: message
+    ) -> None:
         self.admission = HeldAdmission()
         self.metrics = Metrics()
         self.acknowledged: list[str] = []
@@ -71,7 +79,7 @@ class ReceivingDevice:
             handlers=_handlers(),
             admission=cast("Admission", self.admission),
             metrics=self.metrics,
-            withhold=lambda message: message,
+            withhold=withhold,
             rejoin=self.rejoined.append,
         )
 
@@ -168,6 +176,19 @@ def test_a_refused_message_is_kept_with_its_reason(changed: dict[str, Any], reas
     device.admission.stored[0].set_result(True)
     assert device.acknowledged == [topic]
     assert device.counted() == {"rejected": 1}
+
+
+def test_a_command_whose_secrets_cannot_be_withheld_is_refused():
+    """With the reason in words: it is neither stored with them nor sent for ever."""
+
+    def withhold(_: CommandMessage) -> CommandMessage:
+        raise wire.WireError("`arguments` hold no such secret")
+
+    message, device = new_command(THING, "reboot"), ReceivingDevice(withhold)
+    device.send(wire.command_topic(THING, message.command_id), message.encode())
+    reason = "`arguments` hold no such secret"
+    assert device.admission.rejected == [(message.command_id, message.encode(), reason)]
+    assert device.admission.received == []
 
 
 @pytest.mark.parametrize(("new", "counter"), [(True, "received"), (False, "duplicates")])

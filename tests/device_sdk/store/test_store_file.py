@@ -7,6 +7,8 @@ import os
 import shutil
 import sqlite3
 import stat
+from contextlib import chdir
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,13 +16,12 @@ from cedarfleet_device.errors import ConfigError
 from cedarfleet_device.files import DISK, Disk
 from cedarfleet_device.store.database import open_database
 from cedarfleet_device.store.store import Store
-from cedarfleet_device.store.transaction import StoreError
+from cedarfleet_device.store.transaction import Durability, StoreError
 
 from tests.device_sdk.open_files import open_below
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from cedarfleet_device.store.transaction import Transaction
 
@@ -124,13 +125,23 @@ class OldSqlite(Disk):
     [
         (lambda file: file.write_bytes(b"SQLite format 3\0" + bytes(4000)), DISK, "is damaged"),
         (_contradicting, DISK, r"is damaged \(NULL value in notes.value\)"),
+        (lambda file: file.with_name("agent.db.made").touch(), DISK, "has lost what it held"),
         (lambda _: None, LogLosingDisk(), "No such file"),
         (lambda _: None, FullDisk(), "No space left"),
         (lambda _: None, OldSqlite("file is not a database"), r"is damaged \(file is not"),
         (lambda _: None, OldSqlite("database disk image is malformed"), r"is damaged \(database"),
         (lambda _: None, OldSqlite("database is locked"), r"cannot be opened \(database is"),
     ],
-    ids=["torn", "contradicting", "no log", "no room", "no database", "malformed", "locked"],
+    ids=[
+        "torn",
+        "contradicting",
+        "lost",
+        "no log",
+        "no room",
+        "no database",
+        "malformed",
+        "locked",
+    ],
 )
 def test_a_refused_file_is_let_go(
     tmp_path: Path, make: Callable[[Path], object], disk: Disk, words: str
@@ -245,3 +256,30 @@ def test_a_device_that_rests_has_its_memory_in_one_file(tmp_path: Path):
     again = Store(tmp_path / "agent.db")
     assert again.note("thing") == "acme--press-08"
     again.close()
+
+
+def test_a_file_system_without_shared_memory_is_refused(tmp_path: Path):
+    """SQLite goes on in another mode there, without an error; as it does in memory alone."""
+    with chdir(tmp_path), pytest.raises(ConfigError, match="on a file system without shared mem"):
+        open_database(Path(":memory:"), DISK)
+
+
+def test_an_answer_stands_whatever_becomes_of_the_sync(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    """Who asked for what is written has been told: at the end nobody is told once more."""
+
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    store = Store(tmp_path / "agent.db", sync=fail)
+    assert store.ask(lambda _: ("written", Durability.WRITTEN)) == "written"
+    written = store.ask(
+        lambda transaction: (
+            transaction.database.execute("INSERT INTO notes VALUES ('a', 'b')").rowcount,
+            Durability.WRITTEN,
+        )
+    )
+    store.close()
+    assert written == 1
+    assert [one for one in caplog.records if one.name == "concurrent.futures"] == []
