@@ -23,7 +23,7 @@ from service.errors import ConflictError
 from service.operations.webhooks import send_work
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from service.domain.events import Event
     from service.domain.instants import Clock
@@ -94,6 +94,7 @@ class WebhookDelivery:
     queue: WorkQueue
     timers: Timers
     clock: Clock
+    seconds: Callable[[], float] = time.monotonic
     _keys: BoundedCache[str, str] = field(
         default_factory=lambda: BoundedCache(max_entries=1_000), init=False, repr=False
     )
@@ -144,7 +145,7 @@ class WebhookDelivery:
         await self._send(tenant, webhook, event, cursor, attempt=1, is_manual=True)
 
     async def _turn(self, tenant: Tenant, webhook: Webhook) -> None:
-        began, sent_since = time.monotonic(), 0
+        began, sent_since = self.seconds(), 0
         async for cursor, event in self._behind(tenant, webhook.cursor):
             if event is not None and event.noun in webhook.nouns and event.type in _KNOWN:
                 attempt = webhook.attempt + 1
@@ -158,7 +159,7 @@ class WebhookDelivery:
                 webhook, sent_since = await self._save(tenant, webhook), 0
                 if webhook.state is not WebhookState.ACTIVE:
                     return
-            if time.monotonic() - began > _TURN_SECONDS:
+            if self.seconds() - began > _TURN_SECONDS:
                 await self._save(tenant, replace(webhook, held_until=0))
                 await self._later(tenant, webhook, 0)
                 return

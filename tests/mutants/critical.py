@@ -197,6 +197,26 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
     f"{_OPERATIONS}/retirement.py": (f"{_API}/test_retirement.py",),
     f"{_OPERATIONS}/requesters.py": (f"{_OPERATIONS_TESTS}/test_requesters.py",),
     f"{_OPERATIONS}/waves.py": (f"{_OPERATIONS_TESTS}/test_waves.py",),
+    f"{_OPERATIONS}/retired_devices.py": (f"{_OPERATIONS_TESTS}/test_retired_devices.py",),
+    f"{_OPERATIONS}/usage.py": (
+        f"{_OPERATIONS_TESTS}/test_usage.py",
+        f"{_API}/test_usage.py",
+    ),
+    f"{_OPERATIONS}/webhook_delivery.py": (f"{_OPERATIONS_TESTS}/test_webhook_delivery.py",),
+    f"{_OPERATIONS}/campaign_sending.py": (f"{_OPERATIONS_TESTS}/test_campaign_sending.py",),
+    f"{_OPERATIONS}/campaigns.py": (f"{_API}/test_campaigns.py",),
+    f"{_OPERATIONS}/machines.py": (f"{_API}/test_machines.py",),
+    f"{_OPERATIONS}/permissions.py": (f"{_API}/test_permissions.py",),
+    f"{_OPERATIONS}/membership.py": (f"{_API}/test_group_members.py",),
+    f"{_OPERATIONS}/audit_outcomes.py": (f"{_API}/test_audit.py",),
+    f"{_OPERATIONS}/who_may.py": (f"{_API}/test_permissions.py",),
+    f"{_OPERATIONS}/member_decisions.py": (
+        f"{_API}/test_campaigns.py",
+        f"{_API}/test_downloads.py",
+    ),
+    "service/domain/machines.py": (f"{_API}/test_machines.py",),
+    "service/domain/revocations.py": (f"{_OPERATIONS_TESTS}/test_revocations.py",),
+    "service/domain/people.py": (f"{_API}/test_people.py",),
     "service/domain/audit_chain.py": (
         f"{_OPERATIONS_TESTS}/test_audit_chaining.py",
         "tests/service/domain/test_audit_chain.py",
@@ -233,6 +253,7 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
         "tests/service/cedar/test_syntax.py",
         f"{_FILES_TESTS}/test_known_names.py",
         f"{_FILES_TESTS}/test_rules.py",
+        f"{_FILES_TESTS}/test_messages.py",
     ),
     "service/cedar/terms.py": ("tests/service/cedar/test_terms.py",),
     "service/cedar/values.py": ("tests/service/cedar/test_values.py",),
@@ -576,7 +597,13 @@ EQUIVALENT: Final[dict[str, dict[str, str]]] = {
     "service/cedar/conformance.py": {
         "Conformance._check: `self._known.add(form)` -> `pass`": (
             "what fits is held against the schema again, with the same outcome"
-        )
+        ),
+        "Conformance._check: `len(self._known) < _FORMS` -> `(len(self._known) <= _FORMS)`": (
+            "one form more is remembered, of what only bounds memory"
+        ),
+        "Conformance.fitted: `len(self._known) < _FORMS` -> `(len(self._known) <= _FORMS)`": (
+            "likewise"
+        ),
     },
     "service/cedar/shared_statements.py": {
         "_put_back: `_MARK in node` -> `(_MARK not in node)`": (
