@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cedarfleet_device.clock import Clock
 from cedarfleet_device.commands.admission import Admission
+from cedarfleet_device.commands.begun import BegunMarks
 from cedarfleet_device.commands.executor import Executor
 from cedarfleet_device.commands.handlers import Command, Handler, Handlers, Result
 from cedarfleet_device.commands.inbox import Inbox
@@ -47,6 +48,7 @@ class ExecutorUnderTest:
         now: seconds since the epoch.
         told: states as they come to stand in the outbox.
         failures: of its threads, that nobody foresaw.
+        begun: keeps which commands have begun.
     """
 
     folder: Path
@@ -59,6 +61,7 @@ class ExecutorUnderTest:
     )
     handlers: Handlers = field(default_factory=Handlers)
     failures: list[str] = field(default_factory=list[str])
+    begun: BegunMarks | None = None
 
     def __post_init__(self) -> None:
         self.store = Store(self.folder / "agent.db", sync=self._sync)
@@ -74,6 +77,7 @@ class ExecutorUnderTest:
             parallel=self.parallel,
             await_clock=self.await_clock,
             finished=lambda _: None,
+            begun=self.begun,
             failed=lambda: self.failures.append("a thread failed"),
         )
         self.admission = Admission(self.store, self.inbox, runner=self.executor, clock=lambda: 0)
@@ -367,3 +371,25 @@ def run_of(name: str, limit: float) -> Run:
         command=command,
         handler=Handler(function=lambda _: None, idempotent=False, time_limit_seconds=limit),
     )
+
+
+@pytest.mark.parametrize("idempotent", [True, False])
+def test_what_must_not_run_twice_is_marked_before_it_runs(tmp_path: Path, *, idempotent: bool):
+    """A process that starts while it runs finds the mark; what may be repeated needs none."""
+    marks = BegunMarks(tmp_path / "begun", boot="b")
+    marks.start()
+    subject = ExecutorUnderTest(folder=tmp_path, begun=marks)
+
+    def function(command: Command) -> dict[str, bool]:
+        found = BegunMarks(tmp_path / "begun", boot="b")
+        return {"never_began": found.never_began(command.command_id)}
+
+    try:
+        subject.start(function, idempotent=idempotent)
+        subject.admission.receive(new_command("acme--press-07", "x"))
+        assert subject.final().detail == {"never_began": idempotent}
+    finally:
+        subject.executor.stop(grace_seconds=_SECONDS)
+        subject.store.close()
+        marks.close()
+    assert subject.failures == []
