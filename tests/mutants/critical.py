@@ -425,6 +425,7 @@ _INFRA: Final[dict[str, tuple[str, ...]]] = {
     "infra/commands/moves.py": (f"{_COMMANDS_TESTS}/test_moves.py",),
     "infra/commands/suspension.py": (f"{_COMMANDS_TESTS}/test_suspension.py",),
     "infra/commands/tier_moves.py": (f"{_COMMANDS_TESTS}/test_tier_moves.py",),
+    "infra/commands/offboarding/record.py": (f"{_COMMANDS_TESTS}/test_offboarding_record.py",),
     "infra/commands/offboarding/removal.py": (f"{_COMMANDS_TESTS}/test_removal.py",),
     **dict.fromkeys(
         (f"{_ENGINE}/checks.py", f"{_ENGINE}/values.py", f"{_ENGINE}/structs.py"),
