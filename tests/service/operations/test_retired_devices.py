@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from service.adapters.memory.budgets import MemoryBuckets
 from service.domain.downloads import DeliveryState
 from service.domain.instants import milliseconds
-from service.operations.retired_devices import AGAIN_SECONDS, settling_retired
+from service.operations.budgets import Pace
+from service.operations.retired_devices import AGAIN_SECONDS, RetiredDevices, settling_retired
 from tests.seed import new_seed
 from tests.service.operations.fleet import DiedError, Fleet, begin, mortal
 
@@ -89,6 +91,33 @@ def test_a_job_made_at_that_very_moment_is_ended_later(
         assert (await states(fleet))[fleet.members[1]] is CANCELED
         assert list((await states(fleet)).values()).count(CANCELED) == 1
         assert len(queue.delayed) == 1, "it ends with that"
+
+    asyncio.run(scenario())
+
+
+def test_each_call_of_iot_jobs_takes_its_turn(pools: Pools, authorizer: CedarAuthorizer) -> None:
+    """One to find what waits, and one for each job of it, in the pace of all tasks."""
+
+    async def scenario() -> None:
+        fleet = await begin(pools, authorizer, devices=2)
+        await fleet.work()
+        buckets = MemoryBuckets()
+        retired = RetiredDevices(
+            devices=fleet.ports.devices,
+            records=fleet.ports.download_records,
+            deliveries=fleet.ports.deliveries,
+            jobs=fleet.ports.download_jobs,
+            pace=Pace(buckets, fleet.ports.clock),
+            queue=fleet.ports.work_queue,
+            clock=fleet.ports.clock,
+            settings=fleet.settings,
+        )
+        await retire(fleet, fleet.members[0])
+        for look, turns in ((1, 2), (2, 3)):
+            work = settling_retired(fleet.tenant, fleet.members[0], look=look)
+            await retired.handle(fleet.tenant, work)
+            assert buckets.writes == turns
+        assert (await states(fleet))[fleet.members[0]] is CANCELED
 
     asyncio.run(scenario())
 
