@@ -51,6 +51,8 @@ def tables_are_restored_to_a_moment(emulator: Emulator) -> None:
 
     A moment is refused before recovery was switched on, before the oldest change that is known,
     and in the last minutes, as by AWS. Of a cloud that was started again, before its start.
+    A table that is deleted while recovery is on leaves a backup of the system (source: DynamoDB
+    developer guide, "Before you begin using point in time recovery").
     """
     recovery = _Recovery(emulator)
     for name, correction in {
@@ -100,10 +102,18 @@ class _Recovery:
 
     def deleted(self, original: Any) -> Any:
         def delete(data: Any) -> Any:
-            table = self._tables._tables.get(data["TableName"])
+            name = data["TableName"]
+            table, kept = self._tables._tables.get(name), None
+            if self._tables._pitr_settings.get(name) and table is not None:
+                last = {"TableName": name, "BackupName": f"{name}$DeletedTableBackup"}
+                made = json.loads(self._tables._create_backup(last)[2])
+                kept = made["BackupDetails"]["BackupArn"]
+                self._tables._backups[kept]["BackupDetails"]["BackupType"] = "SYSTEM"
             answer = original(data)
-            if data["TableName"] not in self._tables._tables:
+            if name not in self._tables._tables:
                 self._journals.pop(id(table), None)
+            elif kept is not None:  # it was refused, so nothing was deleted
+                del self._tables._backups[kept]
             return answer
 
         return delete
