@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from infra.local.cloud.ports import listen
 from tests.service.generated_client import generator
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
 
     from tests.service.adapters.on_the_embedded_cloud.conftest import DeployedService
@@ -48,15 +48,10 @@ class Terminal:
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """``cedarfleet`` with these words, to its end."""
-        return subprocess.run(
-            [PROGRAM, *words],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=_LONGEST,
-            env=self.environment(),
-            stdin=subprocess.DEVNULL,
-        )
+        # once the client is generated
+        from tests.service.adapters.on_the_embedded_cloud.clients.run import run  # noqa: PLC0415
+
+        return run(words, self.environment(), seconds=_LONGEST)
 
     def as_person(self, group: str) -> Terminal:
         """The same with a token of somebody of acme, who signed in elsewhere."""
@@ -80,12 +75,6 @@ def callback(deployed: DeployedService) -> str:
     The one that is stamped has a port that another program may have.
     """
     return with_callback(deployed, "cli_client_id")
-
-
-@pytest.fixture
-def agent_callback(deployed: DeployedService) -> str:
-    """The same of its app client of agents."""
-    return with_callback(deployed, "agent_client_id")
 
 
 def with_callback(deployed: DeployedService, app: str) -> str:

@@ -9,10 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from cedarfleet import AsyncFleet
+from cedarfleet.mcp_server import server
+from cedarfleet.session_file import keep, kept
+from cedarfleet.sign_in import Bearer
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
+from mcp.shared.memory import create_connected_server_and_client_session
 
-from tests.service.adapters.on_the_embedded_cloud.clients.conftest import PROGRAM
+from tests.service.adapters.on_the_embedded_cloud.clients.conftest import (
+    PROGRAM,
+    Terminal,
+    with_callback,
+)
 from tests.service.adapters.on_the_embedded_cloud.clients.test_command_line import (
     asked,
     login,
@@ -25,7 +34,6 @@ if TYPE_CHECKING:
 
     from mcp.types import CallToolResult
 
-    from tests.service.adapters.on_the_embedded_cloud.clients.conftest import Terminal
     from tests.service.adapters.on_the_embedded_cloud.conftest import DeployedService
 
 READING = {
@@ -57,10 +65,11 @@ CHANGING = {
 }
 
 
-@pytest.fixture
-def agent(terminal: Terminal, agent_callback: str) -> Terminal:
+@pytest.fixture(scope="module")
+def signed_in(deployed: DeployedService, tmp_path_factory: pytest.TempPathFactory) -> Terminal:
     """Where a manager of acme has signed an agent in, and nobody else."""
-    process = login(terminal, agent_callback, "--agent")
+    terminal = Terminal(deployed=deployed, folder=tmp_path_factory.mktemp("agent"))
+    process = login(terminal, with_callback(deployed, "agent_client_id"), "--agent")
     back = returned(asked(process), terminal.deployed.people["acme"]["managers"])
     assert httpx.get(back, trust_env=False).status_code == 200
     _, words = process.communicate(timeout=30)
@@ -68,13 +77,33 @@ def agent(terminal: Terminal, agent_callback: str) -> Terminal:
     return terminal
 
 
+@pytest.fixture
+def agent(signed_in: Terminal) -> Terminal:
+    """The same, with variables of its own."""
+    return Terminal(deployed=signed_in.deployed, folder=signed_in.folder)
+
+
 @asynccontextmanager
-async def tools(terminal: Terminal, *flags: str) -> AsyncGenerator[ClientSession]:
-    """The agent's side of the tools."""
-    started = StdioServerParameters(
+async def tools(terminal: Terminal) -> AsyncGenerator[ClientSession]:
+    """The tools, those that change things too, in this process: a start takes a second or two."""
+    file = terminal.session.with_name("agent.json")
+    session = kept(file)
+    assert session is not None
+    bearer = Bearer(session, keep=lambda found: keep(found, file))
+    async with (
+        AsyncFleet(session.api, bearer, proxies=False) as fleet,
+        create_connected_server_and_client_session(server(fleet, changes=True)) as connected,
+    ):
+        yield connected
+
+
+@asynccontextmanager
+async def started(terminal: Terminal, *flags: str) -> AsyncGenerator[ClientSession]:
+    """The agent's side of the tools, with ``cedarfleet mcp`` as a process on the other."""
+    command = StdioServerParameters(
         command=str(PROGRAM), args=["mcp", *flags], env=terminal.environment()
     )
-    async with stdio_client(started) as (read, write), ClientSession(read, write) as session:
+    async with stdio_client(command) as (read, write), ClientSession(read, write) as session:
         await session.initialize()
         yield session
 
@@ -113,7 +142,7 @@ def test_tools_read_unless_changes_are_asked_for(agent: Terminal) -> None:
     """By default there is nothing that changes anything; what does comes in pairs, and says so."""
 
     async def scenario() -> None:
-        async with tools(agent) as session:
+        async with started(agent) as session:
             listed = (await session.list_tools()).tools
             assert {one.name for one in listed} == READING
             assert all(one.annotations and one.annotations.readOnlyHint for one in listed)
@@ -125,7 +154,7 @@ def test_tools_read_unless_changes_are_asked_for(agent: Terminal) -> None:
             assert refused(missing).endswith("not-found: device `no-such` not found") or (
                 "not-found" in refused(missing)
             )
-        async with tools(agent, "--changes") as session:
+        async with started(agent, "--changes") as session:
             listed = (await session.list_tools()).tools
             assert {one.name for one in listed} == READING | CHANGING
 
@@ -136,7 +165,7 @@ def test_an_agent_does_what_it_planned(agent: Terminal, press: str) -> None:
     """Planned, then applied: the same command however often; audited as an agent's."""
 
     async def scenario() -> None:
-        async with tools(agent, "--changes") as session:
+        async with tools(agent) as session:
             invented = await session.call_tool("apply_command", {"plan": "invented"})
             assert "no such plan" in refused(invented)
             before = agent.deployed.call("GET", f"/v1/devices/{press}/commands").json()["commands"]
@@ -162,7 +191,7 @@ def test_a_rollout_is_planned_then_applied(agent: Terminal, press: str) -> None:
     """The service's own plan: an agent starts exactly it, and is told how it went."""
 
     async def scenario() -> None:
-        async with tools(agent, "--changes") as session:
+        async with tools(agent) as session:
             asked_for = {"artifact": "recipes/steel.json", "device": press}
             plan = told(await session.call_tool("plan_rollout", asked_for))
             assert [one["verdict"] for one in plan["devices"]] == ["allowed"]
@@ -178,7 +207,7 @@ def test_a_campaign_is_for_the_devices_of_its_plan(agent: Terminal, press: str) 
     """By name, whoever joins meanwhile; begun once; a filter that was forgotten is refused."""
 
     async def scenario() -> None:
-        async with tools(agent, "--changes") as session:
+        async with tools(agent) as session:
             forgotten = await session.call_tool("plan_campaign", {"command": "reboot"})
             assert "say which devices" in refused(forgotten)
             asked_for = {"command": "reboot", "group": "line-press", "connected": True}
@@ -227,7 +256,7 @@ def test_a_wanted_version_is_set_as_it_was_seen(agent: Terminal, tmp_path: Path)
         assert agent.deployed.call("PUT", wish, json=body).status_code == 200
 
     async def scenario() -> None:
-        async with tools(agent, "--changes") as session:
+        async with tools(agent) as session:
             plan = told(await session.call_tool("plan_wanted_version", asked_for))
             assert (plan["now"], plan["may"]["allowed"]) == (None, True)
             assert agent.deployed.call("GET", wish).status_code == 404
