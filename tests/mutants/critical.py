@@ -621,6 +621,20 @@ EQUIVALENT: Final[dict[str, dict[str, str]]] = {
         "FileVerification._digest: `len(piece) <= _MOST_IN_LOOP`"
         " -> `(len(piece) < _MOST_IN_LOOP)`": "a thread computes the same digest"
     },
+    f"{_OPERATIONS}/webhook_delivery.py": {
+        "WebhookDelivery._behind: `cursor.page > 0 and cursor.seen < MOST_EVENTS`"
+        " -> `(cursor.page > 0 or cursor.seen < MOST_EVENTS)`": (
+            "a page that was read to its end is read again, and nothing of it is sent"
+        ),
+        "WebhookDelivery._behind: `cursor.page > 0` -> `(cursor.page >= 0)`": (
+            "the first page that is asked for is 1 at the least"
+        ),
+        "WebhookDelivery._behind: `cursor.seen < MOST_EVENTS`"
+        " -> `(cursor.seen <= MOST_EVENTS)`": "as the first of these",
+        "WebhookDelivery._failed: `seconds <= _LONGEST_WAIT` -> `(seconds < _LONGEST_WAIT)`": (
+            "no wait between attempts is just as long"
+        ),
+    },
     f"{_OPERATIONS}/approvals.py": {
         "Approvals.check_enough: `not asked or rollout is None`"
         " -> `(not asked and rollout is None)`": (
