@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra import names
 from infra.commands import aws_failure
 from infra.policies.cases import matrix
-from infra.policies.cases.cases import CaseEvaluator, read
+from infra.policies.cases.cases import FOLDERS, CaseEvaluator
 from infra.policies.cases.reference_fleet import ReferenceFleet
 from infra.policies.comparison.recorded import (
     NotReadableError,
@@ -145,10 +145,11 @@ def _notes(root: Path, *, now: datetime) -> Iterator[str]:
 def _checked(root: Path) -> str:
     """What a check that found nothing looked at."""
     own = [of_tenant(root, tenant) for tenant in tenants(root)]
+    cases = root / "policies" / "cases"
     counts = {
         "base policies": len(list((root / "policies" / "static").iterdir())),
         "templates": len(list((root / "policies" / "templates").iterdir())),
-        "cases": sum(1 for _ in read(root / "policies")),
+        "cases": sum(len(list((cases / folder).iterdir())) for folder in FOLDERS),
     }
     base = ", ".join(f"{count} {words}" for words, count in counts.items())
     lines = [f"policies: {base}, the matrix and the form are right"]

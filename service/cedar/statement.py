@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from cedarpy import Schema, policies_to_json_str, validate_policies
@@ -139,7 +140,7 @@ def parse(file: str, text: str) -> Statement | Problem:
         line, words = found
         return Problem(file=file, line=line, words=words)
     try:
-        document = json.loads(policies_to_json_str(text))
+        document = json.loads(_json_of(text))
     except ValueError as error:
         line, words = syntax_error(text, str(error))
         return Problem(file=file, line=line, words=words)
@@ -149,6 +150,12 @@ def parse(file: str, text: str) -> Statement | Problem:
         return Problem(file=file, line=0, words=f"one statement a file, found {found}")
     est = next(iter({**static, **templates}.values()))
     return Statement(file=file, text=text, est=est, is_template=bool(templates))
+
+
+# Each run of a stack, its preview and each check ask for the same few dozen texts.
+@lru_cache(maxsize=512)
+def _json_of(text: str) -> str:
+    return policies_to_json_str(text)
 
 
 def _code_lines(text: str) -> Iterator[tuple[int, str]]:
@@ -161,7 +168,7 @@ def statement_est(text: str) -> dict[str, Any]:
     Raises:
         ValueError: it does not parse, or is not exactly one.
     """
-    document = json.loads(policies_to_json_str(text))
+    document = json.loads(_json_of(text))
     found = [*document["staticPolicies"].values(), *document["templates"].values()]
     if len(found) != 1:
         raise ValueError(f"one statement expected, found {len(found)}")

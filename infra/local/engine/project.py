@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
@@ -220,7 +222,7 @@ class _EachKeyOnce(yaml.SafeLoader):
 
 def _read_yaml(file: Path) -> dict[str, Any]:
     try:
-        data = yaml.load(file.read_text(), _EachKeyOnce) or {}  # noqa: S506 - a safe loader
+        data = copy.deepcopy(_parsed(file.read_text())) or {}
     except FileNotFoundError as error:
         raise ProjectError(f"{file} does not exist") from error
     except yaml.YAMLError as error:
@@ -228,6 +230,12 @@ def _read_yaml(file: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ProjectError(f"{file} must hold a map")
     return data
+
+
+# Each run of a stack, and its preview before it, reads the files of the project anew.
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> Any:
+    return yaml.load(text, _EachKeyOnce)  # noqa: S506 - a safe loader
 
 
 def _slip(error: yaml.YAMLError) -> str:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from service.cedar.entities import Entity
+
 FOLDERS: Final = {"ALLOW": True, "DENY": False}
 _MEMBERS: Final = {"why", "principal", "action", "resource", "context", "expected"}
 _OPTIONAL: Final = {"tenant_policies", "entities"}
@@ -59,7 +61,7 @@ def read(root: Path) -> Iterator[Case]:
             the last case, with the problem of each of them.
     """
     wrong: list[Problem] = []
-    fleet = ReferenceFleet.read(root)
+    fleet = _BoundFleet.of(ReferenceFleet.read(root))
     reader = SchemaReader(read_schema(root))
     for folder, allowed in FOLDERS.items():
         for path in sorted((root / "cases" / folder).iterdir()):
@@ -126,13 +128,29 @@ def case_policies(root: Path, tenant: str | None) -> TenantPolicies:
     return TenantPolicies(tenant=TENANT_ID, folder=folder, grants=grants)
 
 
-def _case(file: str, document: object, fleet: ReferenceFleet, reader: SchemaReader) -> Case:
+@dataclass(frozen=True, kw_only=True)
+class _BoundFleet:
+    """The entities of the reference fleet, each bound to its pool once for all cases."""
+
+    entities: dict[EntityUid, Entity]
+
+    @classmethod
+    def of(cls, fleet: ReferenceFleet) -> _BoundFleet:
+        return cls(entities={uid: _bound(entity) for uid, entity in fleet.entities.items()})
+
+
+def _bound(entity: Entity) -> Entity:
+    return bind_entity(entity, tenant=TENANT_ID, pool_id=POOL_ID)
+
+
+def _case(file: str, document: object, fleet: _BoundFleet, reader: SchemaReader) -> Case:
     data = read_object(document, "a case")
     if wrong := (_MEMBERS - set(data)) | (set(data) - _MEMBERS - _OPTIONAL):
         raise ValueError(f"missing or unknown member: {', '.join(sorted(wrong))}")
     expected = _expected(data["expected"])
     tenant = data.get("tenant_policies")
-    entities = {**fleet.entities, **reader.entities(data.get("entities", []))}
+    own = reader.entities(data.get("entities", []))
+    entities = fleet.entities | {uid: _bound(entity) for uid, entity in own.items()}
     principal = read_uid(data["principal"], "`principal`")
     action = read_uid(data["action"], "`action`")
     # A slip in a name is denied by every policy set: such a case would prove nothing.
@@ -153,10 +171,7 @@ def _case(file: str, document: object, fleet: ReferenceFleet, reader: SchemaRead
                 else value
                 for name, value in reader.context(data["context"]).items()
             },
-            entities=tuple(
-                bind_entity(entity, tenant=TENANT_ID, pool_id=POOL_ID)
-                for entity in entities.values()
-            ),
+            entities=tuple(entities.values()),
         ),
         expected=expected,
         tenant_policies=None if tenant is None else str(tenant),
