@@ -16,10 +16,19 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from google.protobuf import empty_pb2
-from pulumi.runtime import Settings, config, configure, resource, run_in_stack, settings
+from pulumi.runtime import (
+    Settings,
+    config,
+    configure,
+    resource,
+    rpc_manager,
+    run_in_stack,
+    settings,
+)
 from pulumi.runtime.proto import engine_pb2, source_pb2
 
 if TYPE_CHECKING:
@@ -51,6 +60,13 @@ def from_file(file: Path) -> Program:
 # the time that a stack takes, and this engine's monitor reads no position. Were the SDK's function
 # called otherwise one day, stacks would take that tenth longer and be the same.
 resource._get_stack_trace = source_pb2.StackTrace  # noqa: SLF001 - see above
+
+# Of each request that fails the SDK tells its engine the traceback, for a log of debugging that
+# this engine does not keep: half of the time that a refused program takes, as all that waits for
+# what was not made fails too.
+_UNTOLD = SimpleNamespace(**vars(traceback) | {"format_exc": str})
+for _module in (resource, rpc_manager):
+    vars(_module)["traceback"] = _UNTOLD
 
 
 @dataclass(frozen=True, kw_only=True)
