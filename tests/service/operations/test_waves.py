@@ -143,7 +143,7 @@ def test_a_wave_begins_a_pause_after_the_last_job_before_it() -> None:
     assert next_wave_at(at_night, made, in_the_night, PACE) == in_the_night
 
 
-def test_rounds_are_made_as_they_are_due_as_many_as_a_minute_takes() -> None:
+def test_rounds_are_made_as_they_are_due_as_many_as_fit() -> None:
     """The first that is due first; one that does not fit whole is made and uses up the minute."""
     rounds = survey(
         again={
