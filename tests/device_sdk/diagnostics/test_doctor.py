@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cedarfleet_device import Agent
 from cedarfleet_device.config import DeviceConfig
-from cedarfleet_device.diagnostics.doctor import examine
+from cedarfleet_device.diagnostics.doctor import examine, reach
 from cedarfleet_device.diagnostics.health import write_status
 from cedarfleet_device.store.state_folder import StateFolder
 
@@ -103,6 +103,20 @@ def test_each_ailment_is_named(tenant: Tenant, tmp_path: Path):
     assert "the IoT policy refuses this thing" in wrong(device)[0]
 
 
+def test_what_went_since_it_was_looked_at_is_found(tenant: Tenant, tmp_path: Path):
+    """An authority, certificate or key that is gone or torn when the endpoint is dialed."""
+    device = tenant.device(tmp_path)
+    good = DeviceConfig.load(device.config_file)
+    for file in (good.ca_file, good.certificate_file, good.key_file):
+        kept = file.read_bytes()
+        for spoil in (lambda file=file: file.unlink(), lambda file=file: file.write_text("torn")):
+            spoil()
+            (found,) = reach(good)
+            assert not found.good
+            assert "authority, certificate or key cannot be read" in found.words
+            file.write_bytes(kept)
+
+
 @pytest.mark.parametrize("first", ["former", "new"])
 def test_two_authorities_may_stand_in_one_file(tenant: Tenant, tmp_path: Path, first: str):
     """While the root of the endpoint changes, `ca_file` holds both, in either order."""
@@ -150,7 +164,7 @@ def test_another_user_is_told_so(tenant: Tenant, tmp_path: Path):
     program = (
         "import os, sys\n"
         "from cedarfleet_device.config import DeviceConfig\n"
-        "from cedarfleet_device.diagnostics.doctor import examine\n"
+        "from cedarfleet_device.diagnostics.doctor import examine, reach\n"
         "config = DeviceConfig.load(sys.argv[1])\n"
         "os.setuid(65534)\n"
         "print(*examine(config), sep='\\n')\n"

@@ -217,18 +217,23 @@ def _expiry(certificate: bytes) -> Finding:
 
 
 def reach(config: DeviceConfig) -> list[Finding]:
-    """Whether the endpoint is reached, and shows the certificate that it must; to the first wrong.
+    """Whether the endpoint is reached and shows the right certificate; to the first wrong."""
+    try:
+        context = ssl.create_default_context(cafile=str(config.ca_file))
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if config.hardware_key.library is None:
+            context.load_cert_chain(config.certificate_file, config.key_file)
+        if protocols := application_protocols(config):
+            context.set_alpn_protocols(protocols)
+    except OSError as error:  # gone since they were looked at, or no PEM
+        words = error.strerror or type(error).__name__
+        return [_wrong(f"authority, certificate or key cannot be read: {words}")]
+    return _dialed(config, context)
 
-    Certificate, key and authority can be read.
-    """
+
+def _dialed(config: DeviceConfig, context: ssl.SSLContext) -> list[Finding]:
     address = f"`{config.endpoint}` port {config.port}"
-    context = ssl.create_default_context(cafile=str(config.ca_file))
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
     in_hardware = config.hardware_key.library is not None
-    if not in_hardware:
-        context.load_cert_chain(config.certificate_file, config.key_file)
-    if protocols := application_protocols(config):
-        context.set_alpn_protocols(protocols)
     try:
         with dial(config, seconds=_SECONDS) as plain:
             reached = _good(f"{address} is reached")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from infra.local.cloud.emulator import Emulator
 
 _DYNAMODB: Final = "services.dynamodb"
+_SYSTEM_BACKUP_SECONDS: Final = 35 * 86_400
 _KEPT: Final = 20_000
 """Changes of a table that can be undone; AWS keeps 35 days, a laptop less."""
 
@@ -62,6 +63,7 @@ def tables_are_restored_to_a_moment(emulator: Emulator) -> None:
         "_describe_continuous_backups": recovery.described,
         "_restore_table_to_point_in_time": recovery.restored,
         "_delete_table": recovery.deleted,
+        "_list_backups": recovery.listed,
     }.items():
         emulator.replace(_DYNAMODB, name, correction)
 
@@ -117,6 +119,27 @@ class _Recovery:
             return answer
 
         return delete
+
+    def listed(self, original: Any) -> Any:
+        """Those of the type that is asked for, the callers' own if none is; for 35 days.
+
+        Source: DynamoDB API reference, `ListBackups`; the emulator lists all, whatever is asked.
+        """
+
+        def list_backups(data: Any) -> Any:
+            ended = self._limits.clock.now() - _SYSTEM_BACKUP_SECONDS
+            for arn, kept in list(self._tables._backups.items()):
+                about = kept["BackupDetails"]
+                if about["BackupType"] == "SYSTEM" and about["BackupCreationDateTime"] < ended:
+                    del self._tables._backups[arn]
+            status, headers, body = original(data)
+            told, asked = json.loads(body), data.get("BackupType", "USER")
+            told["BackupSummaries"] = [
+                one for one in told["BackupSummaries"] if asked in ("ALL", one["BackupType"])
+            ]
+            return status, headers, json.dumps(told).encode()
+
+        return list_backups
 
     def described(self, original: Any) -> Any:
         def describe(data: Any) -> Any:

@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 
 
 def _system_backups(client: Any, table: str) -> list[dict[str, Any]]:
-    told = client.list_backups(TableName=table, BackupType="SYSTEM")["BackupSummaries"]
-    return [one for one in told if one["BackupType"] == "SYSTEM"]
+    return client.list_backups(TableName=table, BackupType="SYSTEM")["BackupSummaries"]
 
 
 def test_deleted_table_comes_back_in_its_own_name(embedded_cloud: EmbeddedCloud) -> None:
@@ -40,6 +39,9 @@ def test_deleted_table_comes_back_in_its_own_name(embedded_cloud: EmbeddedCloud)
     client.delete_table(TableName=name)
     (backup,) = _system_backups(client, name)
     assert backup["BackupName"] == f"{name}$DeletedTableBackup"
+    own = client.list_backups(TableName=name)["BackupSummaries"]
+    assert own == [], "a caller's own are listed if no type is asked for"
+    assert len(client.list_backups(TableName=name, BackupType="ALL")["BackupSummaries"]) == 1
 
     client.restore_table_from_backup(TargetTableName=name, BackupArn=backup["BackupArn"])
     assert client.scan(TableName=name)["Items"] == [{"id": {"S": "row"}, "value": {"S": "kept"}}]

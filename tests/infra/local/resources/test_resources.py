@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from botocore.exceptions import ClientError
 
+from infra import names
 from infra.local.engine import Op
 from infra.local.resources import HANDLERS
 from tests.infra.local.resources.changes_by_hand import change_platform, change_tenant
@@ -152,6 +153,31 @@ def test_drift_of_each_kind_shows_and_is_mended(
     assert names <= {name for _, name in touched(scratch, "up", stack)}
     assert drifted(scratch, stack) == {}
     assert touched(scratch, "up", stack) == set()
+
+
+def test_a_deleted_table_comes_back_as_it_was(scratch: Project) -> None:
+    """From the backup that its deletion leaves, as docs/operations.md says; `up` sets the rest."""
+    client, name = scratch.cloud.client("dynamodb"), names.COMMANDS_TABLE
+    assert touched(scratch, "up", "platform") == set()
+    row = {"thing": {"S": "acme--press-01"}, "sk": {"S": "one"}, "name": {"S": "stop"}}
+    client.put_item(TableName=name, Item=row)
+    client.update_table(TableName=name, DeletionProtectionEnabled=False)
+    client.delete_table(TableName=name)
+
+    (backup,) = client.list_backups(TableName=name, BackupType="SYSTEM")["BackupSummaries"]
+    client.restore_table_from_backup(TargetTableName=name, BackupArn=backup["BackupArn"])
+
+    found = drifted(scratch, "platform")
+    assert found == {"tables-commands": ["pointInTimeRecovery", "ttl"]}
+    mended = touched(scratch, "up", "platform")
+    assert {operation for operation, _ in mended} == {"update"}, mended
+    assert drifted(scratch, "platform") == {}
+    assert client.scan(TableName=name)["Items"] == [row]
+    told = client.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
+    recovery = told["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"]
+    time_to_live = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+    assert (recovery, time_to_live["TimeToLiveStatus"]) == ("ENABLED", "ENABLED")
+    client.delete_item(TableName=name, Key={"thing": row["thing"], "sk": row["sk"]})
 
 
 def test_iot_policy_changes_more_often_than_it_has_versions(
