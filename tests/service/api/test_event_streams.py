@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tests.service.conftest import ServiceUnderTest
 
 LONG_SECONDS: Final = 20  # what is awaited must be there long before
+WHOLE_SECONDS: Final = 200  # and a whole test over
 WORDS: Final = "x" * 900  # an event of a kilobyte
 DECLARED: Final = frozenset(OF_DEVICES.values())
 BUFFERED: Final = 128 * 1024  # bytes: what a transport holds before it pauses, and a message
@@ -94,7 +95,8 @@ class Answer:
 
     async def body(self) -> dict[str, Any]:
         """What a problem says."""
-        return json.loads(await self.reader.readexactly(int(self.headers["content-length"])))
+        body = self.reader.readexactly(int(self.headers["content-length"]))
+        return json.loads(await asyncio.wait_for(body, LONG_SECONDS))
 
     def take(self, size: int) -> None:
         """Have the reader's own system take so many bytes more."""
@@ -105,7 +107,7 @@ class Answer:
         """Go away."""
         self.writer.close()
         with contextlib.suppress(ConnectionError):
-            await self.writer.wait_closed()
+            await asyncio.wait_for(self.writer.wait_closed(), LONG_SECONDS)
 
     async def _chunk(self) -> bytes:
         size = int(await self.reader.readline(), 16)
@@ -140,7 +142,8 @@ class Served:
         head |= {"Last-Event-ID": after} if after else {}
         lines = [f"GET /v1/events?seconds={seconds} HTTP/1.1", *map(": ".join, head.items())]
         writer.write("\r\n".join((*lines, "", "")).encode())
-        status, *fields = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()
+        answered = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), LONG_SECONDS)
+        status, *fields = answered.decode().splitlines()
         named = (one.split(": ", 1) for one in fields if one)
         headers = {name.lower(): text for name, text in named}
         self.answers.append(Answer(reader, writer, int(status.split()[1]), headers))
@@ -222,9 +225,13 @@ async def served(
 
 
 def run(scenario: Coroutine[Any, Any, None]) -> None:
-    """Run it on the loop that the service runs on."""
+    """Run it on the loop that the service runs on.
+
+    It ends before the limit of a test does: that one's signal comes in the middle of the loop,
+    which then was seen never to close.
+    """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(scenario)
+        runner.run(asyncio.wait_for(scenario, WHOLE_SECONDS))
 
 
 def test_a_person_and_a_tenant_have_so_many_streams(service: ServiceUnderTest) -> None:
