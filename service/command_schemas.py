@@ -9,11 +9,12 @@ time is linear in the text (Rust's `regex`: no look-around, no back-reference).
 from __future__ import annotations
 
 import json
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import jsonschema_rs
+
+from service.nearest_name import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -197,8 +198,7 @@ def _referred(path: str, schema: Mapping[str, Any], definitions: Mapping[str, An
 def _check_one(path: str, schema: Mapping[str, Any]) -> None:
     for keyword in schema:
         if keyword not in _KEYWORDS:
-            near = get_close_matches(keyword, sorted(_KEYWORDS), n=1)
-            meant = f"; did you mean `{near[0]}`?" if near else ""
+            meant = did_you_mean(keyword, _KEYWORDS)
             raise SchemaError(_at(path, keyword[:_SHOWN]), f"is no keyword that may be used{meant}")
         if keyword in {"$defs", "$schema"} and path:
             raise SchemaError(_at(path, keyword), "may stand in the outermost schema alone")
@@ -221,8 +221,7 @@ def _check_types(path: str, types: object) -> None:
     """Say it in words: the library's are of the keywords of the schema of schemas."""
     for one in cast("list[object]", types) if isinstance(types, list) else [types]:
         if one not in _TYPES:
-            near = get_close_matches(str(one), sorted(_TYPES), n=1)
-            meant = f"; did you mean `{near[0]}`?" if near else ""
+            meant = did_you_mean(str(one), _TYPES)
             raise SchemaError(
                 _at(path, "type"), f"must be one of {', '.join(sorted(_TYPES))}{meant}"
             )

@@ -2,7 +2,6 @@
 
 import json
 import re
-from difflib import get_close_matches
 from typing import Any, Final
 
 import msgspec
@@ -10,6 +9,7 @@ from litestar import Request
 from msgspec import inspect
 
 from service.errors import InvalidRequestError, WrongMediaTypeError
+from service.nearest_name import did_you_mean
 
 _JSON: Final = re.compile(r"application/json *(; *charset=\"?utf-8\"? *)?", re.IGNORECASE)
 # How msgspec says that a name in a mapping is wrong, and not what it names.
@@ -61,8 +61,7 @@ def _unknown(annotation: Any, path: str, name: str) -> InvalidRequestError:
     """What is known where a member is not, at a path of msgspec's."""
     steps = [step[1] for step in _STEP.finditer(path)]
     known = sorted(_members(inspect.type_info(annotation), steps))
-    near = get_close_matches(name, known, n=1)
-    meant = f"; did you mean `{near[0]}`?" if near else ""
+    meant = did_you_mean(name, known)
     where = f"{path.strip('.')}." if path else ""
     return InvalidRequestError(
         f"{where}{name[:100]}", f"no such member here; there are: {', '.join(known)}{meant}"

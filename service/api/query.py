@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from litestar.params import HeaderParameter, QueryParameter
 
 from service.errors import InvalidRequestError
+from service.nearest_name import did_you_mean
 
 if TYPE_CHECKING:
     from litestar import Request
@@ -27,8 +27,7 @@ def check_query(request: Request[Any, Any, Any]) -> None:
     given = request.query_params
     for name in given.keys():  # noqa: SIM118 - of a multi-dict, not of a dict
         if name not in known:
-            near = get_close_matches(name, known, n=1)
-            meant = f"; did you mean `{near[0]}`?" if near else ""
+            meant = did_you_mean(name, known)
             names = ", ".join(sorted(known)) or "none"
             raise InvalidRequestError(
                 name[:100], f"no such parameter here; there are: {names}{meant}"

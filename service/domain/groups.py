@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from service.cedar.entities import ROOT_GROUP, group_entities
 from service.cedar.group_tree import MAX_ANCESTORS, too_many
 from service.errors import InvalidRequestError
+from service.nearest_name import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,8 +48,7 @@ def check_group(tenant: Tenant, group: str, *, field: str) -> None:
     """
     if find_group(tenant, group) is None:
         names = ", ".join(sorted(tenant.groups)) or "none"
-        near = get_close_matches(group, tenant.groups, n=1)
-        meant = f"; did you mean `{near[0]}`?" if near else ""
+        meant = did_you_mean(group, tenant.groups)
         raise InvalidRequestError(
             field, f"the tenant has no group `{group}`; it has: {names}{meant}"
         )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from service.domain.rates import DEFAULT
 from service.errors import InvalidRequestError, NotInTierError
+from service.nearest_name import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -123,8 +123,7 @@ def check_listed(lists: Mapping[str, frozenset[str]], key: str, name: str, *, fi
     known = lists.get(key, frozenset())
     if not known or name in known:
         return
-    near = get_close_matches(name, known, n=1)
-    meant = f"; did you mean `{near[0]}`?" if near else ""
+    meant = did_you_mean(name, known)
     raise InvalidRequestError(
         field,
         f"`{name}` is none of the `{key}` of the tenant's file: {', '.join(sorted(known))}{meant}",

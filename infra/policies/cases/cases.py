@@ -61,7 +61,8 @@ def read(root: Path) -> Iterator[Case]:
             the last case, with the problem of each of them.
     """
     wrong: list[Problem] = []
-    fleet = _BoundFleet.of(ReferenceFleet.read(root))
+    # each bound to its pool once for all cases
+    fleet = {uid: _bound(one) for uid, one in ReferenceFleet.read(root).entities.items()}
     reader = SchemaReader(read_schema(root))
     for folder, allowed in FOLDERS.items():
         for path in sorted((root / "cases" / folder).iterdir()):
@@ -128,29 +129,20 @@ def case_policies(root: Path, tenant: str | None) -> TenantPolicies:
     return TenantPolicies(tenant=TENANT_ID, folder=folder, grants=grants)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _BoundFleet:
-    """The entities of the reference fleet, each bound to its pool once for all cases."""
-
-    entities: dict[EntityUid, Entity]
-
-    @classmethod
-    def of(cls, fleet: ReferenceFleet) -> _BoundFleet:
-        return cls(entities={uid: _bound(entity) for uid, entity in fleet.entities.items()})
-
-
 def _bound(entity: Entity) -> Entity:
     return bind_entity(entity, tenant=TENANT_ID, pool_id=POOL_ID)
 
 
-def _case(file: str, document: object, fleet: _BoundFleet, reader: SchemaReader) -> Case:
+def _case(
+    file: str, document: object, fleet: dict[EntityUid, Entity], reader: SchemaReader
+) -> Case:
     data = read_object(document, "a case")
     if wrong := (_MEMBERS - set(data)) | (set(data) - _MEMBERS - _OPTIONAL):
         raise ValueError(f"missing or unknown member: {', '.join(sorted(wrong))}")
     expected = _expected(data["expected"])
     tenant = data.get("tenant_policies")
     own = reader.entities(data.get("entities", []))
-    entities = fleet.entities | {uid: _bound(entity) for uid, entity in own.items()}
+    entities = fleet | {uid: _bound(entity) for uid, entity in own.items()}
     principal = read_uid(data["principal"], "`principal`")
     action = read_uid(data["action"], "`action`")
     # A slip in a name is denied by every policy set: such a case would prove nothing.
