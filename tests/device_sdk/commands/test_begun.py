@@ -67,15 +67,19 @@ def test_a_mark_that_cannot_be_written_unsays_all(tight_disk: Path):
     marks.close()
 
 
-def test_a_file_that_cannot_be_made_anew_unsays_all(tmp_path: Path):
+@pytest.mark.parametrize("starts", [1, 2])
+def test_a_file_that_cannot_be_made_anew_unsays_all(tmp_path: Path, starts: int):
     """What the process before left says nothing of this one's commands; no descriptor stays."""
     before = next_process(tmp_path / "begun")
     before.start()
     before.close()
-    (tmp_path / "begun.new" / "in the way").mkdir(parents=True)
     marks = next_process(tmp_path / "begun")
+    for _ in range(starts - 1):
+        marks.start()
+    (tmp_path / "begun.new" / "in the way").mkdir(parents=True)
     marks.start()
     marks.mark("A")
+    assert open_below(tmp_path) == []
     assert not next_process(tmp_path / "begun").never_began("B")
     marks.close()
 
@@ -87,6 +91,7 @@ def test_marks_hold_one_file_open(tmp_path: Path):
         marks.start()
         assert open_below(tmp_path) == [tmp_path / "begun"]
     marks.close()
+    assert open_below(tmp_path) == []
 
 
 @pytest.mark.parametrize("begun", [True, False])
